@@ -1,0 +1,269 @@
+"""closebook.toml + environment → plain frozen objects. The environment is read nowhere else.
+
+Every number another file would call a setting has its default here. No venue, no table, no clock.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+import tomllib
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.errors import ConfigError
+
+NAME = r"^[a-z0-9][a-z0-9_-]{0,40}$"
+
+
+class Environment(BaseSettings):
+    """The two variables every command understands; command-line options win over them."""
+
+    model_config = SettingsConfigDict(env_prefix="CLOSEBOOK_")
+    config: Path = Path("closebook.toml")
+    home: Path = Path("data")
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _not_all(name: str) -> str:
+    if name == "all":
+        raise ValueError("the name 'all' is reserved")
+    return name
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise ValueError("must be an http(s) address without credentials")
+    return url.rstrip("/")
+
+
+def _decimal_text(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError('write the number as text, "1.25", so that no digit is lost')
+    return value
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except Exception as unknown:
+        raise ValueError(f"{name!r} is not an IANA time zone") from unknown
+    return name
+
+
+Name = Annotated[str, Field(pattern=NAME), AfterValidator(_not_all)]
+Url = Annotated[str, AfterValidator(_http_url)]
+Exact = Annotated[Decimal, BeforeValidator(_decimal_text), Field(allow_inf_nan=False, max_digits=38, decimal_places=18)]
+
+
+class Book(Frozen):
+    """Which days are closed: from `start` to before `end`, in each calendar."""
+
+    start: date
+    end: date | None = None
+    calendars: tuple[Name, ...] = ("utc",)
+    lock_wait: float = Field(default=60.0, ge=0, description="seconds a run waits for another to end")
+
+    @model_validator(mode="after")
+    def _forward(self) -> Book:
+        if self.end is not None and self.end <= self.start:
+            raise ValueError("[book] end must lie after start; it is the first day not to close")
+        return self
+
+
+class Calendar(Frozen):
+    """A day of this calendar ends at `cut_off` local time; 00:00 is the 24:00 of the day."""
+
+    name: Name
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    cut_off: time = time(0, 0)
+
+
+class PortfolioBase(Frozen):
+    """What one key opens. Rate and burst are the venue's published limits unless set."""
+
+    name: Name
+    entity: Name = "default"
+    base_url: Url
+    timeout: float = Field(default=30.0, gt=0, description="seconds one call may take, all in all")
+    page_size: int | None = Field(default=None, ge=1, le=1000)
+
+    def reveal(self, value: SecretStr) -> str:
+        return reveal(value, self.base_url, f"portfolio {self.name}")
+
+
+class CoinbasePortfolio(PortfolioBase):
+    venue: Literal["coinbase"]
+    key: SecretStr
+    secret: SecretStr
+    passphrase: SecretStr
+    rate: float = Field(default=15.0, gt=0, description="requests a second")
+    burst: int = Field(default=30, ge=1)
+
+
+class PacificaPortfolio(PortfolioBase):
+    venue: Literal["pacifica"]
+    account: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]+$")
+    api_key: SecretStr | None = None
+    credits: int | None = Field(default=None, ge=1, description="credits in 60 s; 100 without a key, 300 with one")
+
+
+class CryptofusePortfolio(PortfolioBase):
+    venue: Literal["cryptofuse"]
+    client_id: SecretStr
+    client_secret: SecretStr
+    scope: str = "read write"
+    rate_per_minute: int = Field(default=100, ge=1)
+
+
+Portfolio = Annotated[CoinbasePortfolio | PacificaPortfolio | CryptofusePortfolio, Field(discriminator="venue")]
+
+
+class Prices(Frozen):
+    """Where candles come from, and when a closed one is final."""
+
+    base_url: Url = "https://api.exchange.coinbase.com"
+    rate: float = Field(default=10.0, gt=0)
+    burst: int = Field(default=15, ge=1)
+    finality_minutes: int = Field(default=5, ge=0)
+    timeout: float = Field(default=30.0, gt=0)
+
+
+class Policy(Frozen):
+    """Prices what the market does not, or refuses to price an asset; the row says so."""
+
+    asset: str = Field(min_length=1)
+    exclude: bool = False
+    price: Exact | None = None
+    currency: str | None = None
+    since: datetime | None = Field(default=None, alias="from")
+    until: datetime | None = Field(default=None, alias="to")
+    approver: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Policy:
+        if self.exclude == (self.price is not None) or (self.price is None) != (self.currency is None):
+            raise ValueError("a policy either excludes an asset or gives it a price and a currency")
+        if any(t is not None and t.tzinfo is None for t in (self.since, self.until)):
+            raise ValueError("from and to need a time zone, as in 2025-01-01T00:00:00Z")
+        return self
+
+
+class Opening(Frozen):
+    """An asserted opening balance, with the document that proves it."""
+
+    portfolio: Name
+    native_code: str
+    amount: Exact
+    at: datetime
+    document: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _aware(self) -> Opening:
+        if self.at.tzinfo is None:
+            raise ValueError("at needs a time zone, as in 2025-01-01T00:00:00Z")
+        return self
+
+
+class Asset(Frozen):
+    """Overrides assets.toml for one native code of a venue."""
+
+    venue: Literal["coinbase", "cryptofuse", "pacifica"]
+    native_code: str
+    asset: str
+    network: str | None = None
+    asset_class: Literal["fiat", "stable", "crypto"] = Field(default="crypto", alias="class")
+
+
+class Config(Frozen):
+    """One configuration file, complete by itself."""
+
+    book: Book
+    calendar: tuple[Calendar, ...] = ()
+    portfolio: tuple[Portfolio, ...] = Field(min_length=1)
+    prices: Prices = Prices()
+    policy: tuple[Policy, ...] = ()
+    opening: tuple[Opening, ...] = ()
+    asset: tuple[Asset, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        names = [p.name for p in self.portfolio]
+        if len(set(names)) < len(names):
+            raise ValueError("two portfolios share a name")
+        if strange := {o.portfolio for o in self.opening} - set(names):
+            raise ValueError(f"[[opening]] names no configured portfolio: {sorted(strange)}")
+        if strange := set(self.book.calendars) - {c.name for c in self.calendars(everything=True)}:
+            raise ValueError(f"[book] calendars names no [[calendar]]: {sorted(strange)}")
+        return self
+
+    def calendars(self, everything: bool = False) -> tuple[Calendar, ...]:
+        """The calendars the book is closed in; `utc` and `new_york` need no declaration."""
+        builtin = {"utc": Calendar(name="utc"), "new_york": Calendar(name="new_york", timezone="America/New_York", cut_off=time(17))}
+        known = builtin | {c.name: c for c in self.calendar}
+        return tuple(c for n, c in known.items() if everything or n in self.book.calendars)
+
+
+def load(path: Path) -> Config:
+    """The configuration at `path`; ConfigError says which entry is wrong and how."""
+    try:
+        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no configuration at {path}.", "Name one with --config, or see README for an example.") from None
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise ConfigError(f"The configuration {path} cannot be read: {unreadable}.", "Mend its rights or its encoding.") from None
+    except tomllib.TOMLDecodeError as broken:
+        raise ConfigError(f"The configuration {path} is not TOML: {broken}.", "Mend that line.") from None
+    except ValidationError as invalid:
+        raise ConfigError(f"The configuration {path} is wrong: {_first(invalid)}.", "Mend that entry.") from None
+
+
+def _first(invalid: ValidationError) -> str:
+    """The first complaint, with its place and without the input: it may be a secret."""
+    error: Any = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in error["loc"]) or "the file"
+    more = invalid.error_count() - 1
+    return f"{place}: {error['msg'].removeprefix('Value error, ')}" + (f" (and {more} more)" if more else "")
+
+
+def reveal(value: SecretStr, base_url: str, owner: str) -> str:
+    """A secret from `env:NAME` or `file:PATH` (mode 0600); in clear for a loopback address only."""
+    kind, _, rest = value.get_secret_value().partition(":")
+    if kind == "env" and rest:
+        if not (found := os.environ.get(rest)):
+            raise ConfigError(f"The environment variable {rest} of {owner} is not set.", "Export it, then run again.")
+        return found
+    if kind == "file" and rest:
+        return _from_file(Path(rest), owner)
+    if not is_loopback(base_url):
+        raise ConfigError(f"A secret of {owner} stands in clear in the configuration.", "Write env:NAME or file:PATH instead.")
+    return value.get_secret_value()
+
+
+def _from_file(path: Path, owner: str) -> str:
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ConfigError(f"The secret file {path} of {owner} can be read by others.", f"chmod 600 {path}")
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as unreadable:
+        raise ConfigError(f"The secret file {path} of {owner} cannot be read: {unreadable.strerror}.", "Mend the path.") from None
+
+
+def is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

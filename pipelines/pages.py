@@ -1,0 +1,38 @@
+"""What a venue said: a reply page, and the batch of pages that one walk brought home. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Page:
+    """One reply, verbatim but for personal data and secrets, which were cut out before it got here."""
+
+    venue: str
+    portfolio: str  # empty for public data
+    endpoint: str  # what was asked, by name: accounts, ledger, candles …
+    request: str  # method and path with query, without secrets
+    fetched_at: datetime  # UTC, when the reply was complete, on this machine's clock
+    body: bytes
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """All pages of one walk. What it brought is committed as a whole or not at all."""
+
+    kind: str  # BALANCES, HISTORY, PRODUCTS or CANDLES
+    venue: str
+    portfolio: str  # empty for public data
+    subject: str  # native code or product id; empty for all of the portfolio
+    since: datetime | None  # the walk covers since <= occurred_at; None: from the beginning
+    until: datetime  # … and everything the venue knew before this instant
+    asked_at: datetime
+    pages: tuple[Page, ...]
