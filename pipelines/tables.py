@@ -265,7 +265,12 @@ VENUE_BALANCES = Table(
     (
         Column("portfolio", TEXT, "the portfolio asked for"),
         Column("native_code", TEXT, "the venue's own code"),
-        Column("scope", TEXT, "account is in the book; the others are held beside it", values=("account", "sub_accounts", "spot", "hold", "pending")),
+        Column(
+            "scope",
+            TEXT,
+            "account is in the book; the others are held beside it",
+            values=("account", "sub_accounts", "spot", "hold", "pending"),
+        ),
         Column("amount", MONEY, "units held"),
         Column("asked_at", INSTANT, "when the reply was complete"),
         _recorded(),

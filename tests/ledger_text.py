@@ -10,20 +10,22 @@ import polars as pl
 from pipelines.tables import DAY, FLAG, INSTANT, INT, LONG, MONEY, Table
 
 D = Decimal
-_READ = {
-    MONEY: Decimal,
-    INSTANT: lambda text: instant(text),
-    DAY: date.fromisoformat,
-    INT: int,
-    LONG: int,
-    FLAG: lambda text: text == "true",
-}
 
 
 def instant(text: str) -> datetime:
     """`2025-01-01` or RFC 3339 → aware UTC."""
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+_READ = {
+    MONEY: Decimal,
+    INSTANT: instant,
+    DAY: date.fromisoformat,
+    INT: int,
+    LONG: int,
+    FLAG: lambda text: text == "true",
+}
 
 
 def rows(table: Table, text: str, **everywhere: object) -> pl.DataFrame:
