@@ -74,6 +74,7 @@ class Book(Frozen):
     start: date
     end: date | None = None
     calendars: tuple[Name, ...] = ("utc",)
+    keep: int = Field(default=30, ge=2, description="publications kept")
     lock_wait: float = Field(default=60.0, ge=0, description="seconds a run waits for another to end")
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ Instants are UTC microseconds; quantities, prices and values are Decimal(38, 18)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -71,7 +71,7 @@ class Table:
     def empty(self) -> pl.DataFrame:
         return pl.DataFrame(schema=self.schema)
 
-    def frame(self, rows: Iterable[dict[str, object]]) -> pl.DataFrame:
+    def frame(self, rows: Iterable[Mapping[str, object]]) -> pl.DataFrame:
         """Rows as dicts → conformed frame; a column left out is null."""
         return self.conform(pl.DataFrame(list(rows), schema=self.schema, strict=True))
 
@@ -150,12 +150,12 @@ OPENINGS = Table(
 )
 PULLS = Table(
     "pulls",
-    "A watermark: up to which instant an account or product was read, by version.",
+    "A watermark: up to which instant an account, a product or the whole book was read, by version.",
     ("kind", "portfolio", "subject", "recorded_at"),
     (
-        Column("kind", TEXT, "what was read", values=("ACCOUNT", "PRODUCT")),
-        Column("portfolio", TEXT, "the portfolio; empty for products"),
-        Column("subject", TEXT, "the account's native code or the product's id"),
+        Column("kind", TEXT, "what was read", values=("ACCOUNT", "PRODUCT", "BOOK")),
+        Column("portfolio", TEXT, "the portfolio; empty for products and the book"),
+        Column("subject", TEXT, "the account's native code or the product's id; empty for the book"),
         Column("read_through", INSTANT, "everything before this instant has been read"),
         Column("asked_at", INSTANT, "when the venue was asked"),
         Column("batch", TEXT, "the archived batch of pages behind it"),
@@ -258,6 +258,18 @@ PRODUCTS = Table(
     ),
     may_be_empty="the price venue was never reached",
 )
+VENUE_CODES = Table(
+    "venue_codes",
+    "What a venue says one of its own codes means.",
+    ("venue", "native_code"),
+    (
+        Column("venue", TEXT, "who says so", values=VENUES),
+        Column("native_code", TEXT, "its own code"),
+        Column("asset", TEXT, "the asset it stands for"),
+        Column("network", TEXT, "the network it lives on", null=True),
+    ),
+    may_be_empty="no venue publishes a map of its codes",
+)
 VENUE_BALANCES = Table(
     "venue_balances",
     "A live balance as the venue reported it.",
@@ -310,7 +322,7 @@ CLOSED_DAYS = Table(
         _CALENDAR,
         _DAY,
         _AS_OF,
-        Column("recorded_at", INSTANT, "when the newest of its rows was written"),
+        Column("recorded_at", INSTANT, "when it was first closed"),
     ),
 )
 DAILY_BALANCES = Table(
@@ -426,7 +438,7 @@ CHECK_RESULTS = Table(
 TABLES = {
     t.name: t
     for t in (
-        PUBLICATIONS, PORTFOLIOS, ACCOUNTS, CALENDARS, POLICIES, OPENINGS, PULLS, PAGES, POSTINGS, SUSPENSE, VENUE_BALANCES,
+        PUBLICATIONS, PORTFOLIOS, ACCOUNTS, CALENDARS, POLICIES, OPENINGS, PULLS, PAGES, POSTINGS, SUSPENSE, VENUE_CODES, VENUE_BALANCES,
         PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DIRTY, COMMITS, CHECK_RESULTS,
     )
 }  # fmt: skip

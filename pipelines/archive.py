@@ -1,0 +1,97 @@
+"""Batch of reply pages ↔ one immutable zstd Parquet file. Nothing is interpreted here.
+
+A file is named by the instant of its commit and the hash of its content, so that the sorted names are the order of replay
+and no name is ever reused. It appears under its name whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.errors import ContractError, MachineError
+from pipelines.home import machine_errors, write_atomically
+from pipelines.pages import Batch, Page
+
+_PAGE = pa.schema(
+    [
+        ("venue", pa.string()),
+        ("portfolio", pa.string()),
+        ("endpoint", pa.string()),
+        ("request", pa.string()),
+        ("fetched_at", pa.timestamp("us", "UTC")),
+        ("sha256", pa.string()),
+        ("body", pa.binary()),
+    ]
+)
+_INSTANTS = ("since", "until", "asked_at")
+_WORDS = ("kind", "venue", "portfolio", "subject")
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A batch as it lies in the archive; `name` is its file's, without the ending."""
+
+    name: str
+    recorded_at: datetime
+    batch: Batch
+
+
+class Archive:
+    """The verbatim pages of one home: append-only."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, batch: Batch, recorded_at: datetime) -> Archived:
+        """Write one batch; returns its name. `recorded_at` is the instant its facts will carry."""
+        head = _head(batch, recorded_at)
+        digest = hashlib.sha256("\n".join([head, *(p.sha256 for p in batch.pages)]).encode()).hexdigest()
+        name = f"{recorded_at:%Y%m%dT%H%M%S%fZ}-{digest[:16]}"
+        buffer = BytesIO()
+        pages = [{f: getattr(p, f) for f in _PAGE.names} for p in batch.pages]
+        pq.write_table(pa.Table.from_pylist(pages, _PAGE.with_metadata({"closebook": head})), buffer, compression="zstd")
+        with machine_errors("The archive cannot be written"):
+            write_atomically(self._path(name), buffer.getvalue(), 0o600)
+        return Archived(name, recorded_at, batch)
+
+    def names(self, after: str = "") -> Iterator[str]:
+        """Names in order of replay, those after `after` only."""
+        yield from sorted(p.stem for p in self._root.glob("*/*.parquet") if p.stem > after)
+
+    def get(self, name: str) -> Archived:
+        """Read one batch back; a page whose bytes no longer have their hash is refused."""
+        with machine_errors(f"The archived batch {name} cannot be read"):
+            table = pq.read_table(BytesIO(self._path(name).read_bytes()))
+        pages = [Page(**{f: row[f] for f in _PAGE.names if f != "sha256"}) for row in table.to_pylist()]
+        for page, sha256 in zip(pages, table["sha256"].to_pylist(), strict=True):
+            if page.sha256 != sha256:
+                raise MachineError(
+                    f"A page of the archived batch {name} does not have its hash {sha256}.", "Restore the file from a backup."
+                )
+        head = json.loads((table.schema.metadata or {}).get(b"closebook", b"{}"))
+        return Archived(name, datetime.fromisoformat(head["recorded_at"]), _batch(head, tuple(pages)))
+
+    def _path(self, name: str) -> Path:
+        if "/" in name:
+            raise ContractError(f"{name!r} is not a name in the archive.")
+        return self._root / name[:6] / f"{name}.parquet"
+
+
+def _head(batch: Batch, recorded_at: datetime) -> str:
+    words = {w: getattr(batch, w) for w in _WORDS}
+    instants = {i: (v.isoformat() if (v := getattr(batch, i)) else None) for i in _INSTANTS}
+    return json.dumps(words | instants | {"recorded_at": recorded_at.isoformat()}, sort_keys=True)
+
+
+def _batch(head: dict[str, str], pages: tuple[Page, ...]) -> Batch:
+    instants = {i: (datetime.fromisoformat(head[i]) if head[i] else None) for i in _INSTANTS}
+    return Batch(**{w: head[w] for w in _WORDS}, **instants, pages=pages)  # type: ignore[arg-type]  # a JSON head is untyped

@@ -1,0 +1,249 @@
+"""`closebook …`: options in, one call, exit code out. What a command does is written elsewhere; slow imports wait for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import click
+import typer
+
+from pipelines import __version__
+from pipelines.errors import ClosebookError, MachineError, UsageError
+
+if TYPE_CHECKING:
+    from pipelines.book import Snapshot
+    from pipelines.home import Home
+    from pipelines.publications import Publication
+
+app = typer.Typer(name="closebook", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration; default closebook.toml or $CLOSEBOOK_CONFIG.")]
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the book lives; default data or $CLOSEBOOK_HOME.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="The exclusive instant, as 2025-02-01T00:00:00Z.")]
+Day = Annotated[str | None, typer.Option("--day", help="The end of this day, as 2025-01-31.")]
+Calendar = Annotated[str, typer.Option("--calendar", help="Whose cut-off ends the day.")]
+KnownAt = Annotated[str | None, typer.Option("--known-at", help="Only what was known at this instant.")]
+PortfolioOption = Annotated[str | None, typer.Option("--portfolio", help="One portfolio; default all.")]
+
+
+By = Literal["portfolio", "asset"]
+
+
+@app.callback()
+def root(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; any place on the line.")] = False) -> None:
+    """End-of-day balance snapshots you can prove."""
+
+
+@app.command()
+def demo(days: Annotated[int, typer.Option(min=12, max=400, help="Days to close.")] = 30, home: HomeOption = None) -> None:
+    """Close an invented month of six portfolios on three sandboxed venues, and show the book."""
+    from pipelines.demo import show
+    from pipelines.home import Home
+
+    demo_home = Home(home) if home else Home(_home(None).root / "demo")
+    outcome = show(demo_home, days)
+    if not outcome.exit_code:
+        _show_newest(demo_home)
+        _say_what_next(demo_home)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    home: HomeOption = None,
+    through: Annotated[str | None, typer.Option("--through", help="Close no day after this one.")] = None,
+) -> None:
+    """Pull what is new and close every missing or dirty day, in one run."""
+    from pipelines.running import run as close
+
+    last = _date(through) if through else None
+    raise typer.Exit(close(_config(config), _home(home), last).exit_code)
+
+
+@app.command()
+def snapshot(
+    as_of: AsOf = None,
+    day: Day = None,
+    calendar: Calendar = "utc",
+    known_at: KnownAt = None,
+    portfolio: PortfolioOption = None,
+    by: By = "portfolio",
+    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """The book at any second, from the newest publication."""
+    from pipelines import screen, statements
+
+    found = _snapshot(_home(home), as_of, day, calendar, known_at, portfolio)
+    if form == "table":
+        screen.show_book(found, by)
+    else:
+        sys.stdout.write(statements.body(found, by, form))
+
+
+@app.command()
+def statement(
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
+    as_of: AsOf = None,
+    day: Day = None,
+    calendar: Calendar = "utc",
+    known_at: KnownAt = None,
+    portfolio: PortfolioOption = None,
+    by: By = "portfolio",
+    form: Annotated[Literal["csv", "json"], typer.Option("--format")] = "csv",
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Write a statement; a file that exists is never overwritten, other numbers are the next version."""
+    from pipelines import statements
+
+    found = _snapshot(_home(home), as_of, day, calendar, known_at, portfolio)
+    print(statements.write(found, portfolio or "all", by, form, out))
+
+
+@app.command()
+def sandbox(
+    dataset: Annotated[Path, typer.Option("--dataset", help="The folder to replay.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 0,
+    write_config: Annotated[Path | None, typer.Option("--write-config", help="Write a configuration for this sandbox.")] = None,
+    faults: Annotated[Path | None, typer.Option("--faults", help="What goes wrong, and when.")] = None,
+    now: Annotated[str | None, typer.Option("--now", help="The data clock; default the dataset's end.")] = None,
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """The three venues on loopback, replaying a dataset, until stopped."""
+    from pipelines.sandbox.serve import run_forever
+
+    run_forever(dataset, port, _instant(now, "--now") if now else None, faults, write_config)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000, config: ConfigOption = None, home: HomeOption = None) -> None:
+    """Dagster's web UI and daemon, on loopback, until stopped."""
+    from pipelines.ui import serve
+
+    book = _home(home)
+    raise typer.Exit(serve(book, _config(config) if config or book.kind() != "demo" else book.root / "closebook.toml", port))
+
+
+@app.command()
+def doctor(config: ConfigOption = None, home: HomeOption = None) -> None:
+    """Configuration, keys, reachability, disk, lock: what is wrong and what to do."""
+    from pipelines.doctor import examine
+
+    worst = 0
+    for finding in examine(_config(config), _home(home)):
+        print(f"{'ok  ' if not finding.exit_code else 'BAD '} {finding.subject}: {finding.said}")
+        worst = worst or finding.exit_code
+    raise typer.Exit(worst)
+
+
+@app.command()
+def version() -> None:
+    """The version of this program."""
+    print(f"closebook {__version__}")
+
+
+def _config(path: Path | None) -> Path:
+    from pipelines.config import Environment
+
+    return path or Environment().config
+
+
+def _home(path: Path | None) -> Home:
+    from pipelines.config import Environment
+    from pipelines.home import Home
+
+    return Home((path or Environment().home).absolute())
+
+
+def _snapshot(home: Home, as_of: str | None, day: str | None, calendar: str, known_at: str | None, portfolio: str | None) -> Snapshot:
+    from pipelines import book, publications
+
+    with publications.newest(home) as newest:
+        moment = _moment(newest, as_of, day, calendar)
+        return book.at(newest, moment, _instant(known_at, "--known-at") if known_at else None, portfolio)
+
+
+def _moment(newest: Publication, as_of: str | None, day: str | None, calendar: str) -> datetime:
+    from pipelines import book
+
+    if (as_of is None) == (day is None):
+        raise UsageError("Which instant?", "Give either --as-of 2025-02-01T00:00:00Z or --day 2025-01-31.")
+    moment = _instant(as_of, "--as-of") if as_of else book.instant_of(newest, _date(day or ""), calendar)
+    if moment > datetime.now(UTC):
+        raise UsageError(f"The instant {moment:%Y-%m-%dT%H:%M:%SZ} lies in the future.", "Ask for one that has passed.")
+    return moment
+
+
+def _instant(text: str, option: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or (moment.microsecond and option != "--known-at"):
+        raise UsageError(f"{option} {text!r} is not an instant in whole seconds.", "Write it as 2025-02-01T00:00:00Z.")
+    return moment.astimezone(UTC)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a day.", "Write it as 2025-01-31.") from None
+
+
+def _show_newest(home: Home) -> None:
+    from pipelines import book, publications, screen
+
+    with publications.newest(home) as newest:
+        screen.show_book(book.at(newest, book.newest_instants(newest)[-1]), "portfolio")
+
+
+def _say_what_next(home: Home) -> None:
+    root = os.path.relpath(home.root)
+    print(f"\nStatements: {root}/statements     SQL: duckdb -readonly {root}/published/closebook.duckdb")
+    print(f"Next: closebook ui --home {root}     closebook snapshot --home {root} --day DAY --by asset")
+
+
+def main() -> None:
+    """Run a command; one sentence and an exit code for every error, a traceback only with --debug."""
+    words = [word for word in sys.argv[1:] if word != "--debug"]
+    code = _guarded(words, debug=len(words) < len(sys.argv) - 1)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # what DuckDB and Great Expectations print while the interpreter ends is noise
+
+
+def _guarded(words: list[str], debug: bool) -> int:
+    try:
+        return int(app(words, standalone_mode=False) or 0)
+    except click.ClickException as wrong:
+        wrong.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        ours = _ours(error)
+        print(f"closebook: {ours}", file=sys.stderr)
+        return ours.exit_code
+
+
+def _ours(error: Exception) -> ClosebookError:
+    """Every error as one of ours: this machine's as such, anything unforeseen as our bug."""
+    if isinstance(error, ClosebookError):
+        return error
+    if isinstance(error, OSError):
+        return MachineError(f"This machine refused: {error}.", "Make room or mend the rights, then run again.")
+    return ClosebookError(
+        f"This is a bug of ours: {type(error).__name__}: {error}.", "Run it again with --debug and report what it prints."
+    )

@@ -1,0 +1,119 @@
+"""One asset per step: read, step, write, report. What a step does is written elsewhere; days are shown as partitions here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from pipelines import book as books
+from pipelines import closing, ingest, publications, statements, tables
+from pipelines.defs.days import DAYS, report_days
+from pipelines.defs.resources import OpenBook
+from pipelines.defs.show import outcomes, schema, table
+from pipelines.pull import Puller, book_time
+
+Book = dg.ResourceParam[OpenBook]
+CANDIDATE = "A copy of the book under its own path, for the checks. Left out when nothing changed since the last publication."
+PUBLICATION = "The checked file people query; the link is swapped when every blocking check has passed."
+STATEMENTS = "The newest closed day of every calendar as CSV: one per portfolio, and one by asset over all of them."
+Function = Callable[..., Any]
+Decorator = Callable[[Function], dg.AssetsDefinition]
+
+
+def _step(group: str, deps: Sequence[dg.AssetsDefinition], kinds: set[str], says: str | tables.Table, **more: Any) -> Decorator:
+    """An asset of `group`; one that fills a table says the table's sentence and shows its columns."""
+    about: dict[str, Any] = {"description": says} if isinstance(says, str) else {"description": says.sentence, "metadata": schema(says)}
+    decorate: Decorator = dg.asset(group_name=group, deps=deps, kinds=kinds, owners=["team:finance-data"], **about, **more)
+    return decorate
+
+
+def _daily(group: str, deps: Sequence[dg.AssetsDefinition], of: tables.Table) -> Decorator:
+    """An asset with a partition a day; any set of days is one run."""
+    return _step(group, deps, {"duckdb", "polars"}, of, partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+
+
+@_step("ledger", [], {"python", "parquet"}, "Reply pages of every portfolio's balances and history, verbatim in the archive.")
+def pages(book: Book) -> dg.MaterializeResult[None]:
+    for _ in ingest.catch_up(book.warehouse, book.archive, book.config):
+        pass  # what a killed run archived and did not commit comes first
+    closing.configure(book.warehouse, book.config)
+    puller = Puller(book.config, book.warehouse, book.archive)
+    until = asyncio.run(book_time(book.config))
+    closing.note_time(book.warehouse, until)
+    return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.portfolios(until))))
+
+
+@_step("ledger", [pages], {"duckdb", "polars"}, tables.POSTINGS)
+def postings(book: Book) -> dg.MaterializeResult[None]:
+    batches = sum(1 for _ in ingest.catch_up(book.warehouse, book.archive, book.config))
+    closing.configure(book.warehouse, book.config)
+    count = book.warehouse.sql("SELECT count(*) AS n FROM postings WHERE retired_at IS NULL")["n"][0]
+    return dg.MaterializeResult(metadata={"batches": batches, "dagster/row_count": count})
+
+
+@_step("prices", [postings], {"python", "parquet"}, "Reply pages of hourly candles for every asset ever held, verbatim in the archive.")
+def candle_pages(book: Book) -> dg.MaterializeResult[None]:
+    until = closing.book_time(book.warehouse)
+    puller = Puller(book.config, book.warehouse, book.archive)
+    return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.candles(until)) if until else []))
+
+
+@_step("prices", [candle_pages], {"duckdb", "polars"}, tables.CANDLES)
+def candles(book: Book) -> dg.MaterializeResult[None]:
+    batches = sum(1 for _ in ingest.catch_up(book.warehouse, book.archive, book.config))
+    count = book.warehouse.sql("SELECT count(*) AS n FROM candles WHERE retired_at IS NULL")["n"][0]
+    return dg.MaterializeResult(metadata={"batches": batches, "dagster/row_count": count})
+
+
+@_daily("snapshots", [postings], tables.DAILY_BALANCES)
+def daily_balances(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
+    return report_days(context, closing.close_balances(book.warehouse, _days(context, book)))
+
+
+@_daily("prices", [candles, postings], tables.DAILY_PRICES)
+def daily_prices(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
+    return report_days(context, closing.close_prices(book.warehouse, _days(context, book)))
+
+
+@_daily("valuations", [daily_balances, daily_prices], tables.DAILY_VALUES)
+def daily_values(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
+    return report_days(context, closing.close_values(book.warehouse, _days(context, book)))
+
+
+def _days(context: dg.AssetExecutionContext, book: OpenBook) -> pl.DataFrame:
+    tagged = [date.fromisoformat(key) for key in context.partition_keys]
+    return closing.to_close(book.warehouse, book.config, tagged, book.through)
+
+
+@_step("publication", [daily_values], {"duckdb"}, CANDIDATE, output_required=False)
+def candidate(context: dg.AssetExecutionContext, book: Book) -> Iterator[dg.MaterializeResult[None]]:
+    published, known = publications.known_through(book.home), book.warehouse.known_through()
+    if known is None or book.warehouse.empty(tables.CLOSED_DAYS) or (published is not None and known <= published):
+        context.log.info("Nothing changed since the last publication.")
+        return
+    built = publications.build(book.home, book.warehouse, book.config.book.start, book.config.book.end)
+    yield dg.MaterializeResult(
+        metadata={"publication_id": built.publication_id, "path": dg.MetadataValue.path(built.path), "bytes": built.path.stat().st_size}
+    )
+
+
+@_step("publication", [candidate], {"duckdb"}, PUBLICATION)
+def publication(book: Book) -> dg.MaterializeResult[None]:
+    built = publications.built(book.home)
+    path = publications.publish(book.home, built, book.config.book.keep)
+    return dg.MaterializeResult(metadata={"publication_id": built.publication_id, "path": dg.MetadataValue.path(path)})
+
+
+@_step("statements", [publication], {"csv"}, STATEMENTS, name="statements")
+def daily_statements(book: Book) -> dg.MaterializeResult[None]:
+    with publications.newest(book.home) as newest:
+        written = [path for as_of in books.newest_instants(newest) for path in statements.of_day(newest, as_of, book.home.statements)]
+    return dg.MaterializeResult(metadata={"files": len(written), "names": table(pl.DataFrame({"file": [p.name for p in written]}))})
+
+
+ASSETS = [pages, postings, candle_pages, candles, daily_balances, daily_prices, daily_values, candidate, publication, daily_statements]

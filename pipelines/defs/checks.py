@@ -1,0 +1,42 @@
+"""The rules of `quality` as blocking checks on the candidate: what each looked at, how much, and the violating rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from pipelines import publications, quality
+from pipelines.defs.resources import OpenBook
+from pipelines.exports.text import plain
+from pipelines.tables import CHECK_RESULTS
+
+SPECS = [
+    dg.AssetCheckSpec(rule.name, asset="candidate", blocking=rule.weight == "BLOCK", description=f"{rule.weight}: {rule.description}")
+    for rule in quality.rules()
+]
+
+
+@dg.multi_asset_check(specs=SPECS, name="checks")
+def candidate_checks(book: dg.ResourceParam[OpenBook]) -> Iterator[dg.AssetCheckResult]:
+    built = publications.built(book.home)
+    findings = quality.check(built.path, built.publication_id)
+    with book.warehouse.commit("check results") as commit:
+        rows = [
+            {"publication_id": built.publication_id, "rule": f.rule.name, "weight": f.rule.weight, "looked_at": f.looked_at}
+            | {"violations": f.violations, "message": f.message, "recorded_at": commit.recorded_at}
+            for f in findings
+        ]
+        commit.insert(CHECK_RESULTS, CHECK_RESULTS.frame(rows), counts=False)
+    yield from map(_result, findings)
+
+
+def _result(finding: quality.Finding) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.ERROR if finding.rule.weight == "BLOCK" else dg.AssetCheckSeverity.WARN
+    metadata: dict[str, Any] = {"looked_at": finding.looked_at, "violations": finding.violations, "weight": finding.rule.weight}
+    shown = {"rows": dg.MetadataValue.md(quality.markdown(plain(finding.rows)))} if finding.rows.height else {}
+    said = {"message": finding.message} if finding.message else {}
+    return dg.AssetCheckResult(
+        passed=finding.passed, asset_key="candidate", check_name=finding.rule.name, severity=severity, metadata=metadata | shown | said
+    )

@@ -1,0 +1,122 @@
+"""Starting a run from a command, and clearing away runs whose process is gone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterAssetCheckFailedError, DagsterError, DagsterRunStatus
+
+from pipelines.errors import ClosebookError
+from pipelines.home import Home, lives, write_atomically
+
+DAGSTER_YAML = b"""\
+# Written by Closebook; delete it to have it written again.
+telemetry: {enabled: false}
+nux: {enabled: false}
+storage: {sqlite: {base_dir: {env: DAGSTER_HOME}}}
+concurrency: {runs: {max_concurrent_runs: 1}, pools: {granularity: op}}
+run_monitoring: {enabled: true, start_timeout_seconds: 180}
+"""
+GRACE = 30.0  # seconds a daemon's run may take from its start to its sign of life
+
+
+@dataclass
+class Report:
+    """What a run did, for the command that started it."""
+
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed_checks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def not_pulled(self) -> list[dict[str, str]]:
+        return [e for asset in ("pages", "candle_pages") for e in self.facts.get(asset, {}).get("errors", [])]
+
+
+def prepare(home: Home) -> None:
+    """DAGSTER_HOME is the book's own; created once, before webserver, daemon and commands meet in it."""
+    os.environ["DAGSTER_HOME"] = str(home.dagster.resolve())
+    if not (home.dagster / "dagster.yaml").exists():
+        write_atomically(home.dagster / "dagster.yaml", DAGSTER_YAML)
+
+
+def release_orphans(instance: dg.DagsterInstance, home: Home, grace: float = GRACE) -> int:
+    """Fail the runs whose process is gone: nothing else would ever end them, and they hold up every later one."""
+    begun = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+    released = 0
+    for record in instance.get_run_records(dg.RunsFilter(statuses=begun)):
+        run = record.dagster_run
+        if not lives(home, run.run_id) and time.time() - record.update_timestamp.timestamp() > grace:
+            instance.report_run_failed(run, "Its process is gone; nothing it wrote was published.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            released += 1
+    return released
+
+
+def close_book(home: Home, config: Path, day: date, through: date | None) -> Report:
+    """One run of the job in this process. ClosebookError as it was raised; failed checks are in the report."""
+    prepare(home)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with dg.DagsterInstance.get() as instance:
+        release_orphans(instance, home, grace=0 if not _daemon_lives(instance) else GRACE)
+        run_id = str(uuid.uuid4())
+        failure = _execute(instance, run_id, home, config, day, through)
+        report = _report(instance, run_id)
+    if failure is not None and not report.failed_checks:
+        raise failure
+    return report
+
+
+def _daemon_lives(instance: dg.DagsterInstance) -> bool:
+    return any(
+        status.last_heartbeat and time.time() - status.last_heartbeat.timestamp < 60 for status in instance.get_daemon_statuses().values()
+    )
+
+
+def _execute(instance: dg.DagsterInstance, run_id: str, home: Home, config: Path, day: date, through: date | None) -> BaseException | None:
+    from pipelines.definitions import defs
+
+    book = {"config": str(config), "home": str(home.root), "through": through.isoformat() if through else ""}
+    run_config = {"resources": {"book": {"config": book}}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    job = defs.resolve_job_def("close_book")
+    try:
+        job.execute_in_process(run_config=run_config, instance=instance, partition_key=day.isoformat(), run_id=run_id)
+    except DagsterAssetCheckFailedError as failed:
+        return failed
+    except (ClosebookError, DagsterError) as error:
+        return _cause(error)
+    return None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Our own error inside Dagster's wrapping, or the wrapping where it is not ours."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, ClosebookError):
+            return inner
+        inner = inner.__cause__
+    return error
+
+
+def _report(instance: dg.DagsterInstance, run_id: str) -> Report:
+    report = Report()
+    for entry in instance.all_logs(run_id):
+        event = entry.dagster_event
+        if event is not None and event.is_step_materialization and event.partition is None:
+            report.facts[event.asset_key.path[-1]] = _plain(event.step_materialization_data.materialization.metadata)  # type: ignore[union-attr]
+        if event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            evaluation = event.asset_check_evaluation_data
+            if not evaluation.passed:
+                report.failed_checks.append((evaluation.check_name, _plain(evaluation.metadata)))
+    return report
+
+
+def _plain(metadata: Any) -> dict[str, Any]:
+    return {name: getattr(value, "data", value.value) for name, value in metadata.items()}

@@ -1,0 +1,39 @@
+"""What the UI shows of frames, outcomes and contracts. Money is shown as text: Dagster's tables refuse Decimal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from pipelines.exports.text import plain
+from pipelines.pull import Outcome
+from pipelines.quality import markdown
+from pipelines.tables import Table
+
+
+def schema(of: Table) -> dict[str, Any]:
+    """The column list of a contract."""
+    columns = [
+        dg.TableColumn(c.name, str(c.dtype), c.sentence, constraints=dg.TableColumnConstraints(nullable=c.null, other=list(c.values)))
+        for c in of.columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns)}
+
+
+def table(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(markdown(plain(frame)))
+
+
+def outcomes(found: Sequence[Outcome]) -> dict[str, Any]:
+    """What was asked and what failed; the failures also by name, for the command's exit code."""
+    rows = [{"subject": o.subject, "pages": o.pages, "error": o.error, "notes": "; ".join(o.notes)} for o in found]
+    frame = pl.DataFrame(rows, schema={"subject": pl.String, "pages": pl.Int64, "error": pl.String, "notes": pl.String})
+    return {
+        "pages": sum(o.pages for o in found),
+        "failed": len([o for o in found if o.error]),
+        "errors": dg.MetadataValue.json([{"subject": o.subject, "error": o.error} for o in found if o.error]),
+        "outcomes": table(frame),
+    }

@@ -1,0 +1,1 @@
+"""Statement rows → files. What the rows say is decided before; here nothing is computed and nothing is lost."""

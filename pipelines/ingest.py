@@ -1,0 +1,302 @@
+"""Archived batches → facts in the warehouse, in the order they were archived, each in one transaction.
+
+A run that was killed goes on here; a lost warehouse is rebuilt here: one path for both. Nobody is asked anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from pipelines import labels
+from pipelines.archive import Archive, Archived
+from pipelines.config import Config
+from pipelines.pages import Batch
+from pipelines.stages import ledger
+from pipelines.tables import (
+    ACCOUNTS,
+    CANDLE_COVERAGE,
+    CANDLES,
+    CLOSED_DAYS,
+    DIRTY,
+    INSTANT,
+    INT,
+    MONEY,
+    OPENINGS,
+    PAGES,
+    PORTFOLIOS,
+    POSTINGS,
+    PRODUCTS,
+    PULLS,
+    SUSPENSE,
+    TEXT,
+    VENUE_BALANCES,
+    VENUE_CODES,
+)  # fmt: skip
+from pipelines.venues import wire
+from pipelines.warehouse import Commit, Warehouse
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(hours=24)
+TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A history batch read against what was known: both frames cover the same window of the same accounts."""
+
+    shown: pl.DataFrame
+    known: pl.DataFrame
+    refused: pl.DataFrame
+
+
+def catch_up(warehouse: Warehouse, archive: Archive, config: Config) -> Iterator[Archived]:
+    """Commit every archived batch that the warehouse has not seen."""
+    newest = warehouse.sql("SELECT max(batch) AS name FROM pages")["name"][0] or ""
+    for name in archive.names(after=newest):
+        archived = archive.get(name)
+        with warehouse.commit(f"batch {name}", at=archived.recorded_at) as commit:
+            _index_pages(commit, archived)
+            _KINDS[archived.batch.kind](warehouse, commit, archived, config)
+        yield archived
+
+
+def _index_pages(commit: Commit, archived: Archived) -> None:
+    rows = [
+        {"batch": archived.name, "position": i, "recorded_at": commit.recorded_at}
+        | {f: getattr(page, f) for f in ("venue", "portfolio", "endpoint", "request", "fetched_at", "sha256")}
+        for i, page in enumerate(archived.batch.pages)
+    ]
+    commit.insert(PAGES, PAGES.frame(rows), counts=False)
+
+
+def _balances(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
+    batch = archived.batch
+    venue_id, reading = wire.read_balances(batch.venue, batch.pages)
+    _bind(warehouse, commit, batch, venue_id)
+    codes = reading.rows.filter(pl.col("scope") == "account").select("native_code", "venue_account_id").unique(maintain_order=True)
+    _register(warehouse, commit, batch, codes, config)
+    frame = reading.rows.select(pl.lit(batch.portfolio).alias("portfolio"), "native_code", "scope", "amount", asked_at=_lit(batch.asked_at))
+    newest = warehouse.sql(
+        "SELECT native_code, scope, amount FROM venue_balances WHERE portfolio = ? "
+        "QUALIFY row_number() OVER (PARTITION BY native_code, scope ORDER BY recorded_at DESC) = 1",
+        batch.portfolio,
+    )
+    commit.insert(VENUE_BALANCES, frame.join(newest, on=["native_code", "scope", "amount"], how="anti", maintain_order="left"))
+    _suspend(warehouse, commit, batch, reading.refused)
+
+
+def _bind(warehouse: Warehouse, commit: Commit, batch: Batch, venue_id: str | None) -> None:
+    known = warehouse.read(PORTFOLIOS, "portfolio = ?", batch.portfolio)
+    if venue_id is not None and known.height and known["venue_id"][0] is None:
+        bound = known.with_columns(venue_id=pl.lit(venue_id), recorded_at=pl.lit(commit.recorded_at).cast(INSTANT))
+        commit.replace(PORTFOLIOS, bound, f"portfolio = '{batch.portfolio}'")
+
+
+def _register(warehouse: Warehouse, commit: Commit, batch: Batch, codes: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """Accounts of the batch's portfolio, new codes included, numbered from the highest on."""
+    accounts = warehouse.read(ACCOUNTS, "portfolio = ?", batch.portfolio)
+    new = codes.join(accounts, on="native_code", how="anti").sort("native_code")
+    if new.is_empty():
+        return accounts
+    highest = warehouse.sql("SELECT coalesce(max(account_id), 0) AS n FROM accounts")["n"][0]
+    numbered = new.with_row_index("n", offset=highest + 1).select(
+        pl.col("n").cast(INT).alias("account_id"),
+        pl.lit(batch.portfolio).alias("portfolio"),
+        "native_code",
+        "venue_account_id",
+        *labels.columns(batch.venue, new["native_code"], labels.Map.of(config, warehouse)),
+    )
+    commit.insert(ACCOUNTS, numbered)
+    return warehouse.read(ACCOUNTS, "portfolio = ?", batch.portfolio)
+
+
+def read_walk(warehouse: Warehouse, batch: Batch, accounts: pl.DataFrame) -> Walk:
+    """Read a history batch without writing: what it shows and what was known in its window."""
+    reading = wire.read_history(batch.venue, batch.pages)
+    key = "venue_account_id" if reading.rows["native_code"].is_null().all() and reading.rows.height else "native_code"
+    ids = accounts.select("account_id", key).filter(pl.col(key).is_not_null())
+    since = batch.since or ledger.EPOCH
+    rows = reading.rows.join(ids, on=key, how="inner", maintain_order="left").filter(pl.col("occurred_at") >= since)
+    mine = _among(_walked(batch, accounts))
+    known = warehouse.read(POSTINGS, f"retired_at IS NULL AND {mine} AND occurred_at >= ?", since)
+    before = warehouse.sql(
+        "SELECT DISTINCT ON (account_id) account_id, balance_after AS balance_before, pending_after AS pending_before FROM postings "
+        f"WHERE retired_at IS NULL AND {mine} AND occurred_at < ? ORDER BY account_id, occurred_at DESC, position DESC",
+        since,
+    )
+    shown = ledger.postings(rows.lazy(), before.lazy(), batch.venue).collect()
+    return Walk(shown, known, reading.refused)
+
+
+def _walked(batch: Batch, accounts: pl.DataFrame) -> pl.DataFrame:
+    return accounts.filter(pl.col("native_code") == batch.subject) if batch.subject else accounts
+
+
+def _among(accounts: pl.DataFrame) -> str:
+    return f"account_id IN ({', '.join(map(str, accounts['account_id'].to_list())) or 'NULL'})"
+
+
+def _history(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
+    batch = archived.batch
+    codes = wire.read_history(batch.venue, batch.pages).rows.select("native_code", "venue_account_id").unique(maintain_order=True)
+    accounts = _register(warehouse, commit, batch, codes.filter(pl.col("native_code").is_not_null()), config)
+    walk = read_walk(warehouse, batch, accounts)
+    fresh, gone = ledger.fresh(walk.shown, walk.known), ledger.gone(walk.shown, walk.known)
+    commit.retire(POSTINGS, gone)
+    commit.insert(POSTINGS, fresh)
+    _suspend(warehouse, commit, batch, walk.refused)
+    walked = _walked(batch, accounts)
+    _move_watermarks(warehouse, commit, archived, "ACCOUNT", walked)
+    _open(warehouse, commit, walked, config)
+    changed = pl.concat([fresh.select("account_id", "occurred_at"), gone.select("account_id", "occurred_at")])
+    ranges = changed.group_by("account_id").agg(since=pl.col("occurred_at").min())
+    _mark_dirty(warehouse, commit, "ACCOUNT", ranges.rename({"account_id": "subject"}), "postings changed")
+
+
+def _move_watermarks(warehouse: Warehouse, commit: Commit, archived: Archived, kind: str, subjects: pl.DataFrame) -> None:
+    """One newer watermark per subject read; days closed beyond the old one were stale and are closed again."""
+    batch = archived.batch
+    name = "native_code" if kind == "ACCOUNT" else "product_id"
+    old = warehouse.sql(
+        "SELECT subject, max(read_through) AS was FROM pulls WHERE kind = ? AND portfolio = ? GROUP BY subject", kind, batch.portfolio
+    )
+    moved = (
+        subjects.join(old, left_on=name, right_on="subject", how="left", maintain_order="left")
+        .filter(pl.col("was").is_null() | (pl.col("was") < batch.until))
+        .select(
+            kind=pl.lit(kind),
+            portfolio=pl.lit(batch.portfolio),
+            subject=pl.col(name),
+            was=pl.col("was"),
+            account=_account_or_null(subjects),
+        )
+    )
+    mark = {"read_through": _lit(batch.until), "asked_at": _lit(batch.asked_at), "batch": pl.lit(archived.name)}
+    commit.insert(PULLS, moved.drop("was", "account").with_columns(**mark))
+    if kind == "ACCOUNT":
+        stale = moved.select(subject="account", since=pl.col("was").fill_null(ledger.EPOCH))
+        _mark_dirty(warehouse, commit, kind, stale, "read further")
+
+
+def _account_or_null(subjects: pl.DataFrame) -> pl.Expr:
+    return pl.col("account_id") if "account_id" in subjects.columns else pl.lit(None, INT)
+
+
+def _open(warehouse: Warehouse, commit: Commit, accounts: pl.DataFrame, config: Config) -> None:
+    mine = _among(accounts)
+    first = warehouse.sql(
+        "SELECT DISTINCT ON (account_id) account_id, occurred_at, amount, balance_after FROM postings "
+        f"WHERE retired_at IS NULL AND {mine} ORDER BY account_id, occurred_at, position"
+    )
+    live = warehouse.sql(
+        "SELECT DISTINCT ON (account_id) account_id, b.amount FROM accounts JOIN venue_balances b USING (portfolio, native_code) "
+        f"WHERE b.scope = 'account' AND {mine} ORDER BY account_id, b.recorded_at DESC"
+    )
+    live = live.join(first, on="account_id", how="anti")
+    current = warehouse.sql("SELECT DISTINCT ON (account_id) * FROM openings ORDER BY account_id, recorded_at DESC")
+    new = ledger.openings(first, live, _asserted(accounts, config), current)
+    commit.insert(OPENINGS, new)
+    superseded = new.join(current, on="account_id", how="semi")
+    _mark_dirty(
+        warehouse, commit, "ACCOUNT", superseded.select(subject="account_id", since=pl.lit(ledger.EPOCH, INSTANT)), "opening changed"
+    )
+
+
+def _asserted(accounts: pl.DataFrame, config: Config) -> pl.DataFrame:
+    rows = [
+        {"portfolio": o.portfolio, "native_code": o.native_code, "amount": o.amount, "opened_at": o.at, "document": o.document}
+        for o in config.opening
+    ]
+    schema = {"portfolio": TEXT, "native_code": TEXT, "amount": MONEY, "opened_at": INSTANT, "document": TEXT}
+    return accounts.select("account_id", "portfolio", "native_code").join(
+        pl.DataFrame(rows, schema=schema), on=["portfolio", "native_code"]
+    )
+
+
+def _suspend(warehouse: Warehouse, commit: Commit, batch: Batch, refused: pl.DataFrame) -> None:
+    """Refused rows, once each."""
+    known = warehouse.read(SUSPENSE)
+    frame = refused.select(pl.lit(batch.venue).alias("venue"), pl.lit(batch.portfolio).alias("portfolio"), *refused.columns)
+    repeated = ["venue", "portfolio", "native_code", "reason", "row"]
+    commit.insert(SUSPENSE, frame.unique(repeated, maintain_order=True).join(known, on=repeated, how="anti", nulls_equal=True))
+
+
+def _products(warehouse: Warehouse, commit: Commit, archived: Archived, _: Config) -> None:
+    reading = wire.read_products(archived.batch.pages[0])
+    current = warehouse.sql("SELECT DISTINCT ON (product_id) * FROM products ORDER BY product_id, recorded_at DESC")
+    facts = [c for c in PRODUCTS.schema if c != "recorded_at"]
+    new = reading.rows.select(facts).join(current, on=facts, how="anti", maintain_order="left")
+    commit.insert(PRODUCTS, new)
+    _suspend(warehouse, commit, archived.batch, reading.refused)
+    _mark_dirty(warehouse, commit, "ASSET", new.select(subject="base", since=pl.lit(ledger.EPOCH, INSTANT)), "market changed")
+
+
+def _candles(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
+    batch = archived.batch
+    reading = wire.read_candles(batch.pages)
+    since = batch.since or ledger.EPOCH
+    facts = [c for c in CANDLES.schema if c not in ("recorded_at", "retired_at")]
+    window = (pl.col("start") >= since) & (pl.col("start") < batch.until)
+    shown = reading.rows.filter(window).select(facts)
+    known = warehouse.read(CANDLES, "retired_at IS NULL AND product_id = ? AND start >= ? AND start < ?", batch.subject, since, batch.until)
+    gone = known.join(shown, on=facts, how="anti")
+    fresh = shown.join(known, on=facts, how="anti", maintain_order="left").sort("start")
+    commit.retire(CANDLES, gone)
+    commit.insert(CANDLES, fresh.with_columns(retired_at=pl.lit(None, INSTANT)))
+    _suspend(warehouse, commit, batch, reading.refused)
+    final = batch.asked_at >= batch.until + timedelta(minutes=config.prices.finality_minutes)
+    cover = {
+        "product_id": batch.subject,
+        "since": since,
+        "until": batch.until,
+        "asked_at": batch.asked_at,
+        "final": final,
+        "recorded_at": commit.recorded_at,
+    }
+    commit.insert(CANDLE_COVERAGE, CANDLE_COVERAGE.frame([cover]))
+    _move_watermarks(warehouse, commit, archived, "PRODUCT", pl.DataFrame({"product_id": [batch.subject]}))
+    base = warehouse.sql("SELECT max(base) AS base FROM products WHERE product_id = ?", batch.subject)["base"][0]
+    ranges = [{"subject": base, "since": since, "until": batch.until + DAY}] if base else []
+    _mark_dirty(
+        warehouse, commit, "ASSET", pl.DataFrame(ranges, schema={"subject": TEXT, "since": INSTANT, "until": INSTANT}), "candles read"
+    )
+
+
+def _currencies(warehouse: Warehouse, commit: Commit, archived: Archived, _: Config) -> None:
+    reading = wire.read_currencies(archived.batch.pages[0])
+    frame = reading.rows.select(pl.lit(archived.batch.venue).alias("venue"), "native_code", "asset", "network")
+    commit.replace(VENUE_CODES, frame, f"venue = '{archived.batch.venue}'")
+    _suspend(warehouse, commit, archived.batch, reading.refused)
+
+
+def _mark_dirty(warehouse: Warehouse, commit: Commit, kind: str, ranges: pl.DataFrame, cause: str) -> None:
+    """Note ranges that touch a closed day; what was never closed is missing, not dirty."""
+    newest = warehouse.sql(f"SELECT max(as_of) AS at FROM {CLOSED_DAYS.name}")["at"][0]
+    if newest is None or ranges.is_empty():
+        return
+    touched = ranges.filter(pl.col("since") < newest).select(
+        kind=pl.lit(kind),
+        subject=pl.col("subject").cast(TEXT),
+        since=pl.col("since").cast(INSTANT),
+        until=(pl.col("until") if "until" in ranges.columns else pl.lit(None)).cast(INSTANT),
+        cause=pl.lit(cause),
+    )
+    commit.insert(DIRTY, touched.unique(["kind", "subject", "since"], maintain_order=True), counts=False)
+
+
+def _lit(moment: datetime) -> pl.Expr:
+    return pl.lit(moment).cast(INSTANT)
+
+
+_Kind = Callable[[Warehouse, Commit, Archived, Config], None]
+_KINDS: dict[str, _Kind] = {
+    "BALANCES": _balances,
+    "HISTORY": _history,
+    "PRODUCTS": _products,
+    "CANDLES": _candles,
+    "CURRENCIES": _currencies,
+}

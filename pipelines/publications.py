@@ -1,0 +1,159 @@
+"""Warehouse → candidate file → published version, and reading one. Checking is quality's work.
+
+A version is built under its own path, never reused, and published by swapping a link: readers and the pipeline never meet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipelines import __version__
+from pipelines.errors import ContractError, UsageError
+from pipelines.home import Home, machine_errors
+from pipelines.tables import PUBLICATIONS, Table
+from pipelines.warehouse import Warehouse, duckdb_errors, now
+
+SQL = Path(__file__).resolve().parent.parent / "sql"
+if not SQL.is_dir():  # in an installed wheel the SQL travels inside the package
+    SQL = Path(__file__).resolve().parent / "_sql"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A built file that nobody reads yet."""
+
+    publication_id: int
+    path: Path
+
+
+class Publication:
+    """A published (or candidate) file, opened read-only for one `with` block."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise UsageError("Nothing has been published here yet.", "Run `closebook run` first, or name the home with --home.")
+        self.path = path.resolve()
+        with duckdb_errors(self.path):
+            self._con = duckdb.connect(str(self.path), read_only=True)
+            self._con.execute("SET TimeZone = 'UTC'")
+
+    def __enter__(self) -> Publication:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._con.close()
+
+    def read(self, table: Table, condition: str = "true", *params: object) -> pl.DataFrame:
+        return table.conform(self.sql(f'SELECT * FROM "{table.name}" WHERE {condition}', *params))
+
+    def sql(self, query: str, *params: object) -> pl.DataFrame:
+        with duckdb_errors(self.path):
+            frame: pl.DataFrame = self._con.sql(query, params=list(params)).pl()
+            return frame
+
+    def facts(self) -> dict[str, object]:
+        """Its own row: publication_id, known_through, …"""
+        return self.read(PUBLICATIONS).row(0, named=True)
+
+
+def build(home: Home, warehouse: Warehouse, book_start: object, book_end: object) -> Candidate:
+    """Copy the warehouse to a candidate file with its own number, row and views; older candidates are cleared away."""
+    folder = home.published / "candidates"
+    number = 1 + max((int(p.stem) for d in (folder, home.published / "versions") for p in d.glob("*.duckdb")), default=0)
+    with machine_errors("The candidate cannot be built"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+    candidate = Candidate(number, folder / f"{number:06d}.duckdb")
+    warehouse.copy_to(candidate.path)
+    row = {
+        "publication_id": number,
+        "known_through": warehouse.known_through(),
+        "built_at": now(),
+        "software": f"closebook {__version__}",
+        "book_start": book_start,
+        "book_end": book_end,
+    }
+    _furnish(candidate.path, PUBLICATIONS.frame([row]))
+    return candidate
+
+
+def _furnish(path: Path, publication: pl.DataFrame) -> None:
+    """Its own row and the views people query."""
+    with duckdb_errors(path):
+        con = duckdb.connect(str(path))
+        try:
+            con.register("incoming", publication.to_arrow())
+            con.execute("INSERT INTO publications BY NAME SELECT * FROM incoming")
+            con.unregister("incoming")
+            _create_views(con, {p.stem: p.read_text(encoding="utf-8") for p in sorted((SQL / "views").glob("*.sql"))})
+            con.execute("CHECKPOINT")
+        finally:
+            con.close()
+
+
+def _create_views(con: duckdb.DuckDBPyConnection, views: dict[str, str]) -> None:
+    """Views may stand on views: create what can be created until nothing is left."""
+    while views:
+        waiting: dict[str, str] = {}
+        for name, select in views.items():
+            try:
+                con.execute(f'CREATE VIEW "{name}" AS {select.rstrip().rstrip(";")}')
+            except duckdb.CatalogException:
+                waiting[name] = select
+        if len(waiting) == len(views):
+            raise ContractError(f"These views stand on something that does not exist: {sorted(waiting)}.")
+        views = waiting
+
+
+def known_through(home: Home) -> datetime | None:
+    """What the newest publication knows; None before the first."""
+    if not home.publication.exists():
+        return None
+    with Publication(home.publication) as newest:
+        return newest.facts()["known_through"]  # type: ignore[return-value]  # its contract says TIMESTAMPTZ
+
+
+def publish(home: Home, candidate: Candidate, keep: int) -> Path:
+    """Move the checked candidate under its final name and swap the link; the oldest beyond `keep` go."""
+    with Publication(candidate.path) as checked:
+        knows: datetime = checked.facts()["known_through"]  # type: ignore[assignment]
+    if (before := known_through(home)) is not None and before > knows:
+        raise ContractError(f"Publication {candidate.publication_id} knows less than the one it would replace.")
+    version = home.published / "versions" / candidate.path.name
+    with machine_errors("The publication cannot be put in its place"):
+        candidate.path.replace(version)
+        _swap_link(home.publication, Path("versions") / version.name)
+        for old in sorted(version.parent.glob("*.duckdb"))[:-keep]:
+            old.unlink()
+    return version
+
+
+def _swap_link(link: Path, target: Path) -> None:
+    draft = link.with_name(f".{link.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target)
+    draft.replace(link)
+
+
+@contextmanager
+def newest(home: Home) -> Iterator[Publication]:
+    """The newest publication, read-only."""
+    with Publication(home.publication) as publication:
+        yield publication
+
+
+def built(home: Home) -> Candidate:
+    """The candidate that lies ready to be checked or published."""
+    found = sorted((home.published / "candidates").glob("*.duckdb"))
+    if not found:
+        raise UsageError("No candidate has been built.", "Materialise `candidate` first.")
+    return Candidate(int(found[-1].stem), found[-1])

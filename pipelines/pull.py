@@ -1,0 +1,212 @@
+"""What is missing → venues asked → pages in the archive. The watermark moves later, when `ingest` commits what was archived.
+
+One portfolio's trouble never stops another's: it comes back as an outcome, not as an exception. Only agreement is judged here
+(does a walk join what is known?); what the rows mean is `ingest`'s and the stages' work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from pipelines import ingest, venues
+from pipelines.archive import Archive
+from pipelines.config import Config, Portfolio
+from pipelines.errors import ConfigError, Refused, VenueError
+from pipelines.pages import Batch, Page
+from pipelines.stages import ledger
+from pipelines.tables import ACCOUNTS, PORTFOLIOS
+from pipelines.venues import wire
+from pipelines.warehouse import Clock, Warehouse, now
+
+HOUR = timedelta(hours=1)
+AT_ONCE = 8  # accounts of one portfolio walked side by side; the limiter holds the rate
+STEPS_BACK = (100, 1_000, 10_000)  # postings to go back when a walk does not join what is known; then the beginning
+
+
+@dataclass
+class Outcome:
+    """What came of asking for one portfolio, or for one product's candles."""
+
+    subject: str
+    pages: int = 0
+    error: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+async def book_time(config: Config, clock: Clock = now) -> datetime:
+    """Now, but never later than the price venue believes; to the whole second."""
+    local = clock()
+    with suppress(VenueError):
+        async with venues.PriceClient(config.prices) as client:
+            return min(local, await client.time()).replace(microsecond=0)
+    return local.replace(microsecond=0)
+
+
+@dataclass(frozen=True)
+class Puller:
+    """Asks the venues for what the warehouse lacks."""
+
+    config: Config
+    warehouse: Warehouse
+    archive: Archive
+    clock: Clock = now
+
+    async def portfolios(self, until: datetime) -> list[Outcome]:
+        """Live balances and history of every configured portfolio, and the list of products."""
+        return list(
+            await asyncio.gather(
+                self._outcome("products", self._products(until)), *(self._portfolio(p, until) for p in self.config.portfolio)
+            )
+        )
+
+    def _portfolio(self, portfolio: Portfolio, until: datetime) -> Awaitable[Outcome]:
+        return self._outcome(portfolio.name, _Walker(self, portfolio, until).walk())
+
+    async def _outcome(self, subject: str, archived: AsyncIterator[Batch | str]) -> Outcome:
+        outcome = Outcome(subject)
+        try:
+            async for batch in archived:
+                if isinstance(batch, str):
+                    outcome.notes.append(batch)
+                else:
+                    outcome.pages += len(batch.pages)
+                    self.archive.put(batch, self.warehouse.next_instant())
+        except (VenueError, ConfigError) as error:
+            outcome.error = str(error)
+        return outcome
+
+    async def _products(self, until: datetime) -> AsyncIterator[Batch | str]:
+        async with self._price_client() as client:
+            page = await client.products()
+            yield Batch("PRODUCTS", "coinbase", "", "", None, until, page.fetched_at, (page,))
+
+    async def candles(self, until: datetime) -> list[Outcome]:
+        """Every hour not yet covered, for each asset ever held, from 24 hours before its first posting."""
+        last = min(until, self.clock() - timedelta(minutes=self.config.prices.finality_minutes)).replace(minute=0, second=0, microsecond=0)
+        wanted = missing_hours(self.warehouse, self.config, last)
+        return [await self._outcome(product, self._candles(product, gaps)) for product, gaps in wanted.items()]
+
+    async def _candles(self, product: str, gaps: Iterable[tuple[datetime, datetime]]) -> AsyncIterator[Batch | str]:
+        async with self._price_client() as client:
+            for since, until in gaps:
+                asked_at = self.clock()
+                pages = tuple([page async for page in client.candles(product, since, until)])
+                yield Batch("CANDLES", "coinbase", "", product, since, until, asked_at, pages)
+
+    def _price_client(self) -> venues.PriceClient:
+        return venues.PriceClient(self.config.prices)
+
+
+@dataclass(frozen=True)
+class _Walker:
+    """One portfolio's turn."""
+
+    puller: Puller
+    portfolio: Portfolio
+    until: datetime
+
+    async def walk(self) -> AsyncIterator[Batch | str]:
+        async with venues.connect(self.portfolio) as client:
+            if pages := await client.currencies():
+                yield self._batch("CURRENCIES", "", None, pages[0].fetched_at, pages)
+            try:
+                balances = await client.balances()
+            except Refused as refused:
+                if client.subjects_by_account:
+                    raise
+                yield f"NO_BALANCE_SCOPE: {refused}"
+            else:
+                self._require_same_portfolio(balances)
+                yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
+            subjects = _accounts(self.portfolio.venue, balances) if client.subjects_by_account else [("", None)]
+            for chunk in (subjects[i : i + AT_ONCE] for i in range(0, len(subjects), AT_ONCE)):
+                walks = await asyncio.gather(*(self._history(client, *subject) for subject in chunk), return_exceptions=True)
+                for walked in walks:
+                    if isinstance(walked, Batch):
+                        yield walked
+                if failed := [w for w in walks if isinstance(w, BaseException)]:
+                    raise failed[0]
+
+    def _require_same_portfolio(self, pages: list[Page]) -> None:
+        """A name stands for one portfolio at the venue, for good, and no two names for the same."""
+        venue_id, _ = wire.read_balances(self.portfolio.venue, pages)
+        for row in self.puller.warehouse.read(PORTFOLIOS, "venue = ? AND venue_id IS NOT NULL", self.portfolio.venue).to_dicts():
+            same_name, same_id = row["portfolio"] == self.portfolio.name, row["venue_id"] == venue_id
+            if venue_id is not None and same_name != same_id:
+                raise Refused(
+                    f"The key of portfolio {self.portfolio.name} opens {venue_id}, but {row['portfolio']} is bound to {row['venue_id']}.",
+                    "Give the portfolio its own key, or a new name.",
+                )
+
+    async def _history(self, client: venues.Client, code: str, account: str | None) -> Batch:
+        """Walk back until the walk joins what is known: a restated past is walked again from further back."""
+        accounts = self.puller.warehouse.read(ACCOUNTS, "portfolio = ?", self.portfolio.name)
+        for since in self._starts(code):
+            asked_at = self.puller.clock()
+            pages = [page async for page in client.history(account, since)]
+            batch = self._batch("HISTORY", code, since, asked_at, pages)
+            if since is None:
+                break
+            walk = ingest.read_walk(self.puller.warehouse, batch, accounts)
+            if ledger.agrees(walk.shown, walk.known):
+                break
+        return batch
+
+    def _starts(self, code: str) -> list[datetime | None]:
+        """The newest known posting's instant, then further back, then the beginning."""
+        known = self.puller.warehouse.sql(
+            "SELECT occurred_at FROM postings JOIN accounts USING (account_id) WHERE retired_at IS NULL AND portfolio = ? "
+            f"AND (native_code = ? OR ? = '') ORDER BY occurred_at DESC LIMIT {max(STEPS_BACK) + 1}",
+            self.portfolio.name,
+            code,
+            code,
+        )["occurred_at"].to_list()
+        return [known[step] for step in (0, *STEPS_BACK) if step < len(known)] + [None]
+
+    def _batch(self, kind: str, subject: str, since: datetime | None, asked_at: datetime, pages: list[Page]) -> Batch:
+        return Batch(kind, self.portfolio.venue, self.portfolio.name, subject, since, self.until, asked_at, tuple(pages))
+
+
+def _accounts(venue: str, balances: list[Page]) -> list[tuple[str, str | None]]:
+    rows = wire.read_balances(venue, balances)[1].rows.filter(pl.col("scope") == "account")
+    return list(rows.select("native_code", "venue_account_id").unique(maintain_order=True).iter_rows())
+
+
+def missing_hours(warehouse: Warehouse, config: Config, until: datetime) -> dict[str, list[tuple[datetime, datetime]]]:
+    """Product → intervals of hours before `until` that no final answer covers, for every asset ever held."""
+    held = warehouse.sql(_EVER_HELD, datetime.combine(config.book.start, datetime.min.time(), UTC))
+    covered = warehouse.sql("SELECT product_id, since, until FROM candle_coverage WHERE final ORDER BY product_id, since")
+    wanted = {}
+    for product, first in held.iter_rows():
+        since = (first - timedelta(hours=24)).replace(minute=0, second=0, microsecond=0)
+        mine = covered.filter(pl.col("product_id") == product)
+        if gaps := list(_gaps(since, until, zip(mine["since"], mine["until"], strict=True))):
+            wanted[product] = gaps
+    return wanted
+
+
+def _gaps(since: datetime, until: datetime, covered: Iterable[tuple[datetime, datetime]]) -> Iterable[tuple[datetime, datetime]]:
+    for start, end in covered:
+        if since < min(start, until):
+            yield since, min(start, until)
+        since = max(since, end)
+    if since < until:
+        yield since, until
+
+
+_EVER_HELD = """
+    WITH held AS (
+        SELECT account_id, min(occurred_at) AS first FROM postings WHERE retired_at IS NULL GROUP BY account_id
+        UNION ALL
+        SELECT account_id, ?::TIMESTAMPTZ FROM openings WHERE kind = 'DERIVED_LIVE' AND amount <> 0
+    )
+    SELECT product_id, min(first) AS first FROM held JOIN accounts USING (account_id)
+    JOIN (SELECT DISTINCT product_id, base FROM products WHERE quote = 'USD') ON base = asset
+    WHERE asset_class <> 'fiat' GROUP BY product_id ORDER BY product_id
+"""

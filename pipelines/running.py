@@ -1,0 +1,38 @@
+"""`closebook run`: one run of the graph in this process, and what came of it as an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pipelines import screen
+from pipelines.config import load
+from pipelines.defs import runs
+from pipelines.defs.days import newest_day
+from pipelines.home import Home
+from pipelines.pull import book_time
+
+
+@dataclass(frozen=True)
+class Outcome:
+    exit_code: int
+
+
+def run(config: Path, home: Home, through: date | None = None) -> Outcome:
+    """Pull, close, check, publish; print what happened. 0 done, 1 a check blocked, 3 some portfolio was not pulled."""
+    configured = load(config)
+    home.move_in(home.kind() or "book")
+    home.require_room()
+    day = newest_day(configured, asyncio.run(book_time(configured)))
+    report = runs.close_book(home, config.absolute(), day, through)
+    screen.show_run(report.facts)
+    for rule, metadata in report.failed_checks:
+        screen.show_violations(rule, metadata)
+    for missed in report.not_pulled:
+        print(f"Not pulled: {missed['subject']}. {missed['error']}")
+    blocked = any(metadata.get("weight") == "BLOCK" for _, metadata in report.failed_checks)
+    if blocked:
+        print("Nothing was published; the last publication stands.")
+    return Outcome(1 if blocked else 3 if report.not_pulled else 0)

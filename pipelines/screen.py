@@ -1,0 +1,98 @@
+"""What commands print: the book as a table, a run's outcome, an error. Files and numbers are made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.book import Snapshot
+from pipelines.exports.text import instant, plain
+
+WIDE = 220  # columns, where nobody's terminal says how many
+NUMBERS = ("balance", "pending_balance", "price", "value")
+BY_PORTFOLIO = (
+    "portfolio",
+    "native_code",
+    "asset",
+    "balance",
+    "pending_balance",
+    "price",
+    "currency",
+    "value",
+    "reason",
+    "balance_status",
+    "status_reasons",
+)
+BY_ASSET = (
+    "entity",
+    "asset",
+    "portfolios",
+    "balance",
+    "pending_balance",
+    "price",
+    "currency",
+    "value",
+    "reason",
+    "balance_status",
+    "status_reasons",
+)
+
+
+def console() -> Console:
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=WIDE)
+
+
+def show_book(snapshot: Snapshot, by: str) -> None:
+    """The book, its priced subtotals per currency and basis, and what has no price."""
+    out = console()
+    out.print(
+        f"The book before {instant(snapshot.as_of)}, as known at {instant(snapshot.known_at)}, publication {snapshot.publication_id}."
+    )
+    if snapshot.rows.is_empty():
+        out.print("No account was in the book at that instant.")
+        return
+    rows = snapshot.rows if by == "portfolio" else snapshot.by_asset()
+    out.print(table(rows.select(BY_PORTFOLIO if by == "portfolio" else BY_ASSET)))
+    for row in plain(snapshot.subtotals()).to_dicts():
+        out.print(f"Priced subtotal of {row['entity']}: {row['currency']} {row['value']} ({row['price_basis']}, {row['rows']} rows)")
+    for row in plain(snapshot.unpriced()).to_dicts():
+        out.print(f"Unpriced: {row['portfolio']} {row['native_code']} {row['balance']} ({row['reason']})")
+
+
+def table(frame: pl.DataFrame) -> Table:
+    """A frame as it stands, every digit, nulls empty."""
+    drawn = Table(show_edge=False, pad_edge=False)
+    for name in frame.columns:
+        drawn.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
+    for row in plain(frame).iter_rows():
+        drawn.add_row(*("" if cell is None else Text(str(cell)) for cell in row))
+    return drawn
+
+
+def show_run(facts: Mapping[str, Mapping[str, Any]]) -> None:
+    """What a run pulled, closed and published."""
+    pulled, candles, values = (facts.get(asset, {}) for asset in ("pages", "candle_pages", "daily_values"))
+    closed = {asset: facts.get(asset, {}) for asset in ("daily_balances", "daily_prices", "daily_values")}
+    changes = ", ".join(f"{name} {f['rows_written']} written {f['rows_removed']} removed" for name, f in closed.items() if f)
+    print(f"Pulled {pulled.get('pages', 0)} pages of balances and history, {candles.get('pages', 0)} of candles.")
+    print(f"Closed {values.get('days_closed', 0)} days: {changes}.")
+    if published := facts.get("publication"):
+        print(f"Published {published['publication_id']}: {published['path']}")
+    elif "candidate" not in facts:
+        print("Nothing new: the last publication stands.")
+
+
+def show_violations(rule: str, metadata: Mapping[str, Any]) -> None:
+    """A check that found something: the rule, how much, and the rows."""
+    print(
+        f"{metadata.get('weight')} {rule}: {metadata.get('violations')} of {metadata.get('looked_at')} looked at.",
+        metadata.get("message", ""),
+    )
+    if metadata.get("weight") == "BLOCK" and metadata.get("rows"):
+        print(metadata["rows"])

@@ -1,0 +1,130 @@
+"""rows as a venue showed them → postings; postings shown now against postings known → what is new, what is gone. No I/O, no clock.
+
+Also: an account's opening from what is known of it. Balances at an instant are `snapshots`' work.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from pipelines.tables import INSTANT, INT, MONEY, POSTINGS, TEXT
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OUTGOING = ("withdraw", "withdrawal", "to_sub", "fee")
+AS_PRINTED = ("coinbase",)  # venues that sign their amounts for certain
+
+FACT = [c for c in POSTINGS.schema if c not in ("recorded_at", "retired_at", "page_sha256")]
+"""What makes two versions of a posting the same fact."""
+
+
+def postings(rows: pl.LazyFrame, before: pl.LazyFrame, venue: str) -> pl.LazyFrame:
+    """Rows of one walk, oldest first, with account_id → postings without recorded_at.
+
+    `before`: account_id, balance_before, pending_before as known ahead of the walk's first row; absent where nothing is known.
+    """
+    return (
+        rows.with_row_index("walked")
+        .sort("account_id", "occurred_at", "walked")
+        .join(before, on="account_id", how="left", maintain_order="left")
+        .with_columns(
+            _earlier("balance_after", "balance_before"),
+            _earlier("pending_after", "pending_before"),
+            pl.col("walked").rank("ordinal").over("account_id", "occurred_at").cast(INT).sub(1).alias("position"),
+        )
+        .with_columns(amount=pl.col("amount") if venue in AS_PRINTED else signed_by_chain())
+        .select(*FACT, pl.lit(None, INSTANT).alias("retired_at"), "page_sha256")
+    )
+
+
+def _earlier(after: str, before: str) -> pl.Expr:
+    return pl.col(after).shift(1).over("account_id").fill_null(pl.col(before)).alias(before)
+
+
+def signed_by_chain() -> pl.Expr:
+    """The sign that makes balance_before + amount = balance_after; the event's word decides where the chain cannot.
+
+    A row that moved only the pending balance changed the balance by nothing.
+    """
+    size = pl.col("amount").abs()
+    change = pl.col("balance_after") - pl.col("balance_before")
+    pending_change = (pl.col("pending_after") - pl.col("pending_before").fill_null(pl.lit(0, MONEY))).abs()
+    first = pl.col("balance_before").is_null()
+    only_pending = ((change == 0) & (pending_change == size)) | (first & (pl.col("balance_after") < size) & (pending_change == size))
+    outgoing = pl.col("event_type").is_in(OUTGOING) | (pl.col("amount") < 0)
+    return (
+        pl.when(only_pending & (size != 0))
+        .then(pl.lit(0, MONEY))
+        .when(change == size)
+        .then(size)
+        .when(change == -size)
+        .then(-size)
+        .when(outgoing)
+        .then(-size)
+        .otherwise(size)
+    )
+
+
+def fresh(shown: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Postings shown that are not known; both cover the same window."""
+    return shown.join(known, on=FACT, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def gone(shown: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Postings known that are no longer shown; both cover the same window."""
+    return known.join(shown, on=FACT, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def agrees(shown: pl.DataFrame, known: pl.DataFrame) -> bool:
+    """The oldest instant of the window reads as it did: what lies before it may be trusted unread."""
+    oldest = known["occurred_at"].min()
+    return gone(shown, known).filter(pl.col("occurred_at") == oldest).is_empty()
+
+
+def openings(first: pl.DataFrame, live: pl.DataFrame, asserted: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
+    """Opening versions that differ from the current ones.
+
+    `first`: the first posting of each account that has one; `live`: account_id, amount of read accounts; `asserted`: account_id,
+    amount, opened_at, document. A live balance that the first posting bears out stays in force.
+    """
+    claims = pl.concat([_asserted(asserted), _from_first(first), _from_live(live)]).unique("account_id", keep="first", maintain_order=True)
+    same = (
+        (pl.col("kind") == pl.col("kind_now"))
+        & (pl.col("opened_at") == pl.col("opened_at_now"))
+        & (pl.col("amount") == pl.col("amount_now"))
+    )
+    borne_out = (
+        pl.col("kind").is_in(["DERIVED_FIRST_POSTING", "DERIVED_LIVE"])
+        & (pl.col("kind_now") == "DERIVED_LIVE")
+        & ((pl.col("amount") == pl.col("amount_now")) | (pl.col("kind") == "DERIVED_LIVE"))
+    )
+    now = current.select("account_id", kind_now="kind", amount_now="amount", opened_at_now="opened_at")
+    return (
+        claims.join(now, on="account_id", how="left", maintain_order="left")
+        .filter(~(same | borne_out).fill_null(False))
+        .drop("kind_now", "amount_now", "opened_at_now")
+    )
+
+
+def _asserted(asserted: pl.DataFrame) -> pl.DataFrame:
+    return _claim(asserted, "ASSERTED", pl.col("amount"), pl.col("opened_at"), pl.col("document"))
+
+
+def _from_first(first: pl.DataFrame) -> pl.DataFrame:
+    return _claim(first, "DERIVED_FIRST_POSTING", pl.col("balance_after") - pl.col("amount"), pl.col("occurred_at"), pl.lit(None, TEXT))
+
+
+def _from_live(live: pl.DataFrame) -> pl.DataFrame:
+    return _claim(live, "DERIVED_LIVE", pl.col("amount"), pl.lit(EPOCH, INSTANT), pl.lit(None, TEXT))
+
+
+def _claim(frame: pl.DataFrame, kind: str, amount: pl.Expr, opened_at: pl.Expr, document: pl.Expr) -> pl.DataFrame:
+    return frame.select(
+        "account_id",
+        kind=pl.lit(kind),
+        amount=amount,
+        pending_amount=pl.lit(None, MONEY),
+        opened_at=opened_at.cast(INSTANT),
+        document=document,
+    )

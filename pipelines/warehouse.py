@@ -1,0 +1,196 @@
+"""warehouse.duckdb: one transaction at a time, windows replaced whole. The only code that imports duckdb, with publications.py.
+
+Everything in it can be rebuilt from archive and journal. What the rows mean is decided elsewhere: frames come in conformed,
+go out as Polars frames. One writer per home, held off by the book's lock; nobody else opens this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipelines.errors import Busy, ContractError, MachineError
+from pipelines.tables import COMMITS, TABLES, Table
+
+STORAGE = "v1.5.0"  # so that people's 1.5 tools can open what we write
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def duckdb_errors(path: Path) -> Iterator[None]:
+    """What DuckDB says of the disk and of locks, in our words."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise Busy(f"{path} is open in another program.", "Close it there, then run again.") from error
+        raise MachineError(
+            f"{path} cannot be read or written: {_first_line(error)}.", "Make room or mend the rights, then run again."
+        ) from error
+    except duckdb.FatalException as error:
+        raise MachineError(f"DuckDB gave up on {path}: {_first_line(error)}.", "Make room, then run again.") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """Rows that a replaced window gained and lost; both 0 when nothing differs."""
+
+    written: int
+    removed: int
+
+
+class Commit:
+    """One transaction. What it stamps carries `recorded_at`."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, recorded_at: datetime) -> None:
+        self._con = con
+        self.recorded_at = recorded_at
+        self.changed = 0
+
+    def insert(self, table: Table, frame: pl.DataFrame, counts: bool = True) -> None:
+        """Append rows; a missing recorded_at is stamped. `counts`: they are worth a publication."""
+        if "recorded_at" in table.schema and "recorded_at" not in frame.columns:
+            frame = frame.with_columns(recorded_at=pl.lit(self.recorded_at).cast(table.schema["recorded_at"]))
+        rows = table.conform(frame)
+        if rows.height:
+            self._with(rows, f'INSERT INTO "{table.name}" BY NAME SELECT * FROM incoming')
+        self.changed += rows.height if counts else 0
+
+    def retire(self, table: Table, rows: pl.DataFrame) -> None:
+        """Mark versions as no longer shown; `rows` holds the table's key."""
+        if not rows.height:
+            return
+        same = " AND ".join(f't."{k}" = incoming."{k}"' for k in table.key)
+        stamp = f"TIMESTAMPTZ '{self.recorded_at.isoformat()}'"
+        self._with(rows.select(table.key), f'UPDATE "{table.name}" AS t SET retired_at = {stamp} FROM incoming WHERE {same}')
+        self.changed += rows.height
+
+    def replace(self, table: Table, frame: pl.DataFrame, window: str = "true", days: pl.DataFrame | None = None) -> Replaced:
+        """Make the window of `table` hold exactly `frame`; only rows that differ are touched.
+
+        `window` is a condition over the table; it may read the relation `closing` (calendar, day), given as `days`.
+        """
+        if days is not None:
+            self._con.register("closing", days.select("calendar", "day"))
+        rows = table.conform(frame)
+        existing = f'SELECT * FROM "{table.name}" WHERE {window}'
+        self._with(rows, f"CREATE OR REPLACE TEMP TABLE gone AS ({existing}) EXCEPT SELECT * FROM incoming")
+        self._with(rows, f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT * FROM incoming EXCEPT ({existing})")
+        same = " AND ".join(f't."{c}" IS NOT DISTINCT FROM gone."{c}"' for c in table.key)
+        self._con.execute(f'DELETE FROM "{table.name}" AS t USING gone WHERE {same}')
+        order = ", ".join(f'"{k}"' for k in table.key)
+        self._con.execute(f'INSERT INTO "{table.name}" SELECT * FROM fresh ORDER BY {order}')
+        done = Replaced(*(self._count(t) for t in ("fresh", "gone")))
+        self.changed += max(done.written, done.removed)
+        return done
+
+    def delete(self, table: Table, condition: str) -> None:
+        self._con.execute(f'DELETE FROM "{table.name}" WHERE {condition}')
+
+    def _count(self, table: str) -> int:
+        return int(self._con.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+
+    def _with(self, frame: pl.DataFrame, statement: str) -> None:
+        self._con.register("incoming", frame.to_arrow())
+        try:
+            self._con.execute(statement)
+        finally:
+            self._con.unregister("incoming")
+
+
+class Warehouse:
+    """The open warehouse of one home."""
+
+    def __init__(self, path: Path, clock: Clock = now, memory_limit: str = "4GB") -> None:
+        self.path = path
+        self._clock = clock
+        self._given: datetime | None = None
+        with duckdb_errors(path):
+            self._con = duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE, "memory_limit": memory_limit})
+            self._con.execute("SET TimeZone = 'UTC'")
+            for table in TABLES.values():
+                self._con.execute(table.ddl())
+        self._require_contracts()
+
+    def _require_contracts(self) -> None:
+        for table in TABLES.values():
+            columns = self.sql(f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{table.name}' AND NOT internal")
+            if set(columns["column_name"]) != set(table.schema):
+                raise ContractError(
+                    f"The table {table.name} of {self.path} is of another version's form.",
+                    "Move the file away; the next run rebuilds it from the archive.",
+                )
+
+    def close(self) -> None:
+        with duckdb_errors(self.path):
+            self._con.execute("CHECKPOINT")
+            self._con.close()
+
+    def read(self, table: Table, condition: str = "true", *params: object) -> pl.DataFrame:
+        """Rows of a table, as its contract says."""
+        return table.conform(self.sql(f'SELECT * FROM "{table.name}" WHERE {condition}', *params))
+
+    def sql(self, query: str, *params: object) -> pl.DataFrame:
+        with duckdb_errors(self.path):
+            frame: pl.DataFrame = self._con.sql(query, params=list(params)).pl()
+            return frame
+
+    def empty(self, table: Table) -> bool:
+        return self.sql(f'SELECT 1 FROM "{table.name}" LIMIT 1').is_empty()
+
+    def next_instant(self) -> datetime:
+        """An instant after every one recorded or given: the clock's, unless it stands or runs back."""
+        newest = self.sql("SELECT max(recorded_at) AS at FROM commits")["at"][0]
+        earlier = max((t for t in (newest, self._given) if t is not None), default=None)
+        self._given = max(self._clock(), earlier + timedelta(microseconds=1)) if earlier else self._clock()
+        return self._given
+
+    def known_through(self) -> datetime | None:
+        """When something worth publishing was last written."""
+        newest: datetime | None = self.sql("SELECT max(recorded_at) AS at FROM commits WHERE changed > 0")["at"][0]
+        return newest
+
+    @contextmanager
+    def commit(self, what: str, at: datetime | None = None) -> Iterator[Commit]:
+        """One transaction, recorded at `at` or now; all of it or nothing."""
+        change = Commit(self._con, at or self.next_instant())
+        with duckdb_errors(self.path):
+            self._con.execute("BEGIN")
+            try:
+                yield change
+                note = {"recorded_at": change.recorded_at, "what": what, "changed": change.changed}
+                change.insert(COMMITS, COMMITS.frame([note]), counts=False)
+                self._con.execute("COMMIT")
+            except BaseException:
+                self._con.execute("ROLLBACK")
+                raise
+
+    def copy_to(self, target: Path) -> None:
+        """All tables into a new, compact file; nothing may be there yet."""
+        with duckdb_errors(target):
+            self._con.execute(f"ATTACH '{_quoted(target)}' AS candidate (STORAGE_VERSION '{STORAGE}')")
+            try:
+                self._con.execute(f'COPY FROM DATABASE "{self._name()}" TO candidate')
+            finally:
+                self._con.execute("DETACH candidate")
+
+    def _name(self) -> str:
+        return str(self.sql("SELECT current_database() AS name")["name"][0])
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
