@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
 import typer
 
 from pipelines import __version__
@@ -225,10 +224,10 @@ def main() -> None:
 def _guarded(words: list[str], debug: bool) -> int:
     try:
         return int(app(words, standalone_mode=False) or 0)
-    except click.ClickException as wrong:
-        wrong.show()
+    except typer.TyperException as wrong:
+        print(f"closebook: {wrong} See closebook --help.", file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as error:
         if debug:

@@ -88,7 +88,7 @@ def _folder() -> Path:
 
 def _from_file(path: Path) -> Rule:
     text = path.read_text(encoding="utf-8")
-    head: dict[str, Any] = dict(match.group(1, 2) for line in text.splitlines() if (match := _HEADER.fullmatch(line)))
+    head: dict[str, Any] = {match[1]: match[2] for line in text.splitlines() if (match := _HEADER.fullmatch(line))}
     missing = {"description", "weight", "table", "looked_at"} - head.keys()
     if missing or head["weight"] not in get_args(Weight) or head["table"] not in TABLES:
         raise ContractError(f"The check {path.name} has no good header: {sorted(missing) or 'unknown weight or table'}.")
@@ -171,12 +171,13 @@ def _opened(candidate: Path) -> Iterator[Untyped]:
     registry.register("duckdb.checks", "pipelines.quality_dialect", "CheckDialect")
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    source = context.data_sources.add_sql(
-        "candidate",
-        connection_string="duckdb+checks:///candidate",
-        create_temp_table=False,
-        kwargs={"connect_args": {"database": str(candidate)}},  # as an argument, no character of the path can mislead
-    )
+    path = {"connect_args": {"database": str(candidate)}}  # as an argument, no character of it can mislead
+    try:
+        source = context.data_sources.add_sql(
+            name="candidate", connection_string="duckdb+checks:///candidate", create_temp_table=False, kwargs=path
+        )
+    except Exception as refused:
+        raise MachineError(f"The candidate {candidate} cannot be opened: {_plain(str(refused))}.", "Build it again.") from refused
     try:
         yield source
     finally:
@@ -202,10 +203,13 @@ def _suite(source: Untyped, table: str, asked: Sequence[Rule], publication_id: i
 
 
 def _query(rule: Rule, publication_id: int) -> str:
-    """A rule as Great Expectations wants it: braces doubled, the batch named, no colon that reads as a parameter."""
+    """A rule as Great Expectations wants it: no brace or colon that reads as a parameter, the batch named.
+
+    Two rules of the same SQL would be taken for one: the name tells them apart.
+    """
     sql = rule.sql.replace(":publication_id", str(publication_id)).replace("{", "{{").replace("}", "}}")
     sql = re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)
-    return f"SELECT * FROM (\n{sql}\n) AS violation /* in {{batch}} */ ORDER BY ALL"
+    return f"SELECT * FROM (\n{sql}\n) AS violation /* {rule.name} in {{batch}} */ ORDER BY ALL"
 
 
 def _finding(source: Untyped, rule: Rule, result: Untyped) -> Finding:
@@ -225,8 +229,12 @@ def _finding(source: Untyped, rule: Rule, result: Untyped) -> Finding:
 
 
 def _broken(rule: Rule, reason: str) -> Finding:
-    said = " ".join(reason.partition("(Background on this error")[0].split())
-    return Finding(rule, 0, 0, message=f"The check could not run: {said[:1000]}", broken=True)
+    return Finding(rule, 0, 0, message=f"The check could not run: {_plain(reason)}.", broken=True)
+
+
+def _plain(reason: str) -> str:
+    """An error of a library as one line of reasonable length."""
+    return " ".join(reason.partition("(Background on this error")[0].split())[:1000].rstrip(".")
 
 
 def _reason(exception_info: Mapping[str, Any]) -> str:

@@ -1,7 +1,5 @@
 """One asset per step: read, step, write, report. What a step does is written elsewhere; days are shown as partitions here."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date

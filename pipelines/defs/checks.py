@@ -1,7 +1,5 @@
 """The rules of `quality` as blocking checks on the candidate: what each looked at, how much, and the violating rows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

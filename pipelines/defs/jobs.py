@@ -1,7 +1,5 @@
 """The job that closes the book, and the schedule that starts it. What is missing or dirty is found inside the run."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 import dagster as dg

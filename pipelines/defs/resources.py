@@ -1,7 +1,5 @@
 """The open book: configuration, home, lock, warehouse and archive, for the whole of one run. Every writing step needs it."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass

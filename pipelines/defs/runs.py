@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterAssetCheckFailedError, DagsterError, DagsterRunStatus
+from dagster import DagsterError, DagsterRunStatus
 
 from pipelines.errors import ClosebookError
 from pipelines.home import Home, lives, write_atomically
@@ -88,8 +88,6 @@ def _execute(instance: dg.DagsterInstance, run_id: str, home: Home, config: Path
     job = defs.resolve_job_def("close_book")
     try:
         job.execute_in_process(run_config=run_config, instance=instance, partition_key=day.isoformat(), run_id=run_id)
-    except DagsterAssetCheckFailedError as failed:
-        return failed
     except (ClosebookError, DagsterError) as error:
         return _cause(error)
     return None
@@ -106,12 +104,14 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _report(instance: dg.DagsterInstance, run_id: str) -> Report:
+    """Each asset's own facts (not those of single days), and the checks that did not pass."""
     report = Report()
-    for entry in instance.all_logs(run_id):
-        event = entry.dagster_event
-        if event is not None and event.is_step_materialization and event.partition is None:
-            report.facts[event.asset_key.path[-1]] = _plain(event.step_materialization_data.materialization.metadata)  # type: ignore[union-attr]
-        if event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+    for event in (entry.dagster_event for entry in instance.all_logs(run_id)):
+        if event is not None and event.is_step_materialization and event.asset_key is not None:
+            facts = _plain(event.step_materialization_data.materialization.metadata)
+            if event.partition is None or "days_closed" in facts:
+                report.facts[event.asset_key.path[-1]] = facts
+        elif event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
             if not evaluation.passed:
                 report.failed_checks.append((evaluation.check_name, _plain(evaluation.metadata)))

@@ -8,6 +8,7 @@ WITH limbs AS ( -- x = hi + lo / 10^18; DuckDB's own product of two DECIMAL(38,1
         trunc(price)::HUGEINT AS ph, ((price - trunc(price))::DECIMAL(19,18) * 1000000000000000000::DECIMAL(19,0))::HUGEINT AS pl,
         trunc(value)::HUGEINT AS vh, ((value - trunc(value))::DECIMAL(19,18) * 1000000000000000000::DECIMAL(19,0))::HUGEINT AS vl
     FROM daily_values
+    WHERE (value = balance AND (price = 1 OR (balance = 0 AND price IS NOT NULL))) IS NOT TRUE -- plainly right needs no integers
 ), differences AS ( -- (balance × price − value) · 10^36 = whole · 10^18 + bl · pl; what overflows is far from equal
     SELECT *, TRY((bh * ph - vh) * 1000000000000000000 + bh * pl + bl * ph - vl) AS whole
     FROM limbs

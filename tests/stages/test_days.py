@@ -27,7 +27,8 @@ def test_a_day_ends_at_its_calendars_cut_off(calendar, day, as_of):
 
 
 @pytest.mark.parametrize(
-    ("day", "hours"), [("2025-03-08", 24), ("2025-03-09", 23), ("2025-03-10", 24), ("2025-11-01", 24), ("2025-11-02", 25), ("2025-11-03", 24)]
+    ("day", "hours"),
+    [("2025-03-08", 24), ("2025-03-09", 23), ("2025-03-10", 24), ("2025-11-01", 24), ("2025-11-02", 25), ("2025-11-03", 24)],
 )
 def test_new_york_days_are_as_long_as_new_york_says(day, hours):
     before, end = calendar_days("new_york", str(date.fromisoformat(day) - timedelta(days=1)), day).collect()["as_of"]

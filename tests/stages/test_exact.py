@@ -62,7 +62,10 @@ def test_quotients(a, b, quotient):
 
 def test_a_sum_that_overflows_is_null_for_its_own_group_only():
     frame = pl.LazyFrame(
-        {"group": ["sane"] * 2 + ["large"] * 2 + ["absurd"] * 400 + ["nothing"], "x": [D("1.5")] * 2 + [D("6e17")] * 2 + [D(ALMOST)] * 400 + [None]},
+        {
+            "group": ["sane"] * 2 + ["large"] * 2 + ["absurd"] * 400 + ["nothing"],
+            "x": [D("1.5")] * 2 + [D("6e17")] * 2 + [D(ALMOST)] * 400 + [None],
+        },
         schema={"group": pl.String, "x": MONEY},
     )
     got = dict(frame.group_by("group").agg(exact.total(pl.col("x"))).collect().rows())

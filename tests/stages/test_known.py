@@ -35,7 +35,9 @@ def test_a_fact_counts_from_its_recording_to_before_its_retirement(at, amounts):
     assert facts["amount"].to_list() == amounts
 
 
-@pytest.mark.parametrize(("at", "kinds"), [("2025-01-01", []), ("2025-02-01", ["UNKNOWN"]), ("2025-02-02", ["ASSERTED"]), (None, ["INCEPTION"])])
+@pytest.mark.parametrize(
+    ("at", "kinds"), [("2025-01-01", []), ("2025-02-01", ["UNKNOWN"]), ("2025-02-02", ["ASSERTED"]), (None, ["INCEPTION"])]
+)
 def test_the_version_in_force_is_the_newest_recorded(at, kinds):
     versions = rows(
         OPENINGS,

@@ -57,12 +57,23 @@ class Book:
     policies: list[dict[str, Any]]
 
     def balances(self) -> pl.LazyFrame:
-        facts = POSTINGS.frame(self.postings), OPENINGS.frame(self.openings), ACCOUNT_VIEW.frame(self.accounts), WATERMARKS.frame(self.watermarks)
+        facts = (
+            POSTINGS.frame(self.postings),
+            OPENINGS.frame(self.openings),
+            ACCOUNT_VIEW.frame(self.accounts),
+            WATERMARKS.frame(self.watermarks),
+        )
         return daily_balances(*(f.lazy() for f in facts), DAYS.lazy())
 
     def prices(self) -> pl.LazyFrame:
         assets = ASSETS.frame({"asset": a, "asset_class": c} for a, c in ASSET_CLASSES.items())
-        facts = CANDLES.frame(self.candles), CANDLE_COVERAGE.frame(self.coverage), PRODUCTS.frame(self.products), assets, POLICIES.frame(self.policies)
+        facts = (
+            CANDLES.frame(self.candles),
+            CANDLE_COVERAGE.frame(self.coverage),
+            PRODUCTS.frame(self.products),
+            assets,
+            POLICIES.frame(self.policies),
+        )
         return daily_prices(*(f.lazy() for f in facts), DAYS.lazy())
 
     def close(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -90,7 +101,14 @@ def ledgers(draw):
     accounts, openings, postings, watermarks = [], [], [], []
     for account_id in range(1, draw(st.integers(1, 3)) + 1):
         venue, asset = draw(st.sampled_from(("coinbase", "pacifica"))), draw(st.sampled_from((*ASSET_CLASSES, None)))
-        account = {"account_id": account_id, "entity": "acme", "venue": venue, "portfolio": "desk", "native_code": str(asset), "asset": asset}
+        account = {
+            "account_id": account_id,
+            "entity": "acme",
+            "venue": venue,
+            "portfolio": "desk",
+            "native_code": str(asset),
+            "asset": asset,
+        }
         accounts.append(account | {"asset_class": ASSET_CLASSES.get(asset, "unknown")})
         rows = draw(chains(account_id))
         postings += rows
@@ -113,7 +131,16 @@ def markets(draw):
     for base in draw(st.lists(st.sampled_from(("BTC", "ETH", "USDC", "EUR")), unique=True)):
         product_id = f"{base}-USD"
         status = draw(st.sampled_from(("online", "online", "delisted", "offline")))
-        products.append({"product_id": product_id, "base": base, "quote": "USD", "status": status, "trading_disabled": draw(st.booleans()), "recorded_at": KNOWN})
+        products.append(
+            {
+                "product_id": product_id,
+                "base": base,
+                "quote": "USD",
+                "status": status,
+                "trading_disabled": draw(st.booleans()),
+                "recorded_at": KNOWN,
+            }
+        )
         first, last = sorted(draw(st.tuples(st.integers(-2, HOURS + 2), st.integers(-2, HOURS + 2))))
         skipped = draw(st.sets(st.integers(0, HOURS)))
         closes, volumes = draw(st.lists(numbers, min_size=1, max_size=4)), draw(st.lists(numbers, min_size=1, max_size=3))
@@ -130,10 +157,14 @@ def markets(draw):
 @st.composite
 def policy_lists(draw):
     rows = []
-    for asset, since in draw(st.lists(st.tuples(st.sampled_from(("USDC", "EUR", "ODD", "BTC")), st.none() | cut_offs), unique=True, max_size=3)):
+    for asset, since in draw(
+        st.lists(st.tuples(st.sampled_from(("USDC", "EUR", "ODD", "BTC")), st.none() | cut_offs), unique=True, max_size=3)
+    ):
         exclude = draw(st.sampled_from((True, False, False)))
         says = {"price": None, "currency": None} if exclude else {"price": draw(numbers.filter(lambda x: x > 0)), "currency": "USD"}
-        rows.append({"asset": asset, "exclude": exclude, "since": since, "until": draw(st.none() | cut_offs), "approver": "controller"} | says)
+        rows.append(
+            {"asset": asset, "exclude": exclude, "since": since, "until": draw(st.none() | cut_offs), "approver": "controller"} | says
+        )
     return rows
 
 
@@ -154,7 +185,9 @@ def test_balances_prices_values_and_reasons_are_those_of_plain_arithmetic(book):
     openings, watermarks = ({row["account_id"]: row for row in table} for table in (book.openings, book.watermarks))
     expected_rows = 0
     for calendar, day, t in DAYS.rows():
-        market = {a: oracle.daily_price(a, c, book.candles, book.coverage, book.products, book.policies, t) for a, c in ASSET_CLASSES.items()}
+        market = {
+            a: oracle.daily_price(a, c, book.candles, book.coverage, book.products, book.policies, t) for a, c in ASSET_CLASSES.items()
+        }
         for asset, price in market.items():
             assert subset(told_prices[calendar, day, asset], price) == price
         for account in book.accounts:
@@ -180,7 +213,9 @@ def test_scrambling_the_future_changes_no_quantity_price_or_value(book, t, data)
     future = Book(
         **book.__dict__
         | {
-            "postings": [p for p in map(scrambled(data, "amount", "balance_after", "pending_after"), book.postings, future_postings(book, t)) if p],
+            "postings": [
+                p for p in map(scrambled(data, "amount", "balance_after", "pending_after"), book.postings, future_postings(book, t)) if p
+            ],
             "candles": [c for c in map(scrambled(data, "close", "volume"), book.candles, future_candles(book, t)) if c],
         }
     )
@@ -221,7 +256,12 @@ def settled(book: Book, t: datetime) -> list[list[dict[str, Any]]]:
 def test_a_day_asked_for_alone_is_the_day_among_others(book):
     alone = [any_instant(t).lazy() for t in sorted(set(DAYS["as_of"]))]
     together = book.balances().unique(["as_of", "account_id"]).drop("calendar", "day").sort("as_of", "account_id").collect()
-    facts = (POSTINGS.frame(book.postings), OPENINGS.frame(book.openings), ACCOUNT_VIEW.frame(book.accounts), WATERMARKS.frame(book.watermarks))
+    facts = (
+        POSTINGS.frame(book.postings),
+        OPENINGS.frame(book.openings),
+        ACCOUNT_VIEW.frame(book.accounts),
+        WATERMARKS.frame(book.watermarks),
+    )
     one_by_one = pl.concat([daily_balances(*(f.lazy() for f in facts), day) for day in alone])
     assert one_by_one.drop("calendar", "day").sort("as_of", "account_id").collect().equals(together)
 

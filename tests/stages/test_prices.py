@@ -77,7 +77,9 @@ def test_the_window_is_24_hours_on_days_of_23_and_25(day):
 
 
 def test_the_price_is_the_volume_weighted_close():
-    traded = candles([candle("BTC-USD", instant("2025-01-09T10:00Z"), "100", "1"), candle("BTC-USD", instant("2025-01-09T11:00Z"), "200", "3")])
+    traded = candles(
+        [candle("BTC-USD", instant("2025-01-09T10:00Z"), "100", "1"), candle("BTC-USD", instant("2025-01-09T11:00Z"), "200", "3")]
+    )
     assert only(at(T, traded), "price", "currency", "volume", "reason") == (D(175), "USD", D(4), None)
 
 
@@ -97,7 +99,10 @@ def test_an_hour_without_trades_adds_nothing_and_is_counted_as_missing():
 
 
 def test_the_evidence_is_a_hash_anyone_can_recompute():
-    late, early = candle("BTC-USD", instant("2025-01-09T23:00Z"), "100.50", "2"), candle("BTC-USD", instant("2025-01-09T00:00Z"), "90", "0.10")
+    late, early = (
+        candle("BTC-USD", instant("2025-01-09T23:00Z"), "100.50", "2"),
+        candle("BTC-USD", instant("2025-01-09T00:00Z"), "90", "0.10"),
+    )
     digest = hashlib.sha256(b"1736380800,90,0.1\n1736463600,100.5,2\n").hexdigest()
     assert only(at(T, candles([late, early])), "evidence") == (digest,)
 

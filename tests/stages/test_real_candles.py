@@ -21,7 +21,9 @@ PRODUCT_IDS = ("BTC-USD", "ETH-USD", "SOL-USD", "ADA-USD")
 def real_candles():
     """Floats as the decimals of their shortest text."""
     raw = pl.read_parquet(REAL)
-    exact = {name: pl.Series(name, [Decimal(str(x)) for x in raw[name]], dtype=MONEY) for name in ("low", "high", "open", "close", "volume")}
+    exact = {
+        name: pl.Series(name, [Decimal(str(x)) for x in raw[name]], dtype=MONEY) for name in ("low", "high", "open", "close", "volume")
+    }
     start = pl.from_epoch("time", "s").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     known = raw.with_columns(**exact, start=start, recorded_at=pl.lit(KNOWN), retired_at=None).drop("time")
     return CANDLES.conform(known.cast({n: t for n, t in CANDLES.schema.items() if t != MONEY}))
@@ -30,10 +32,12 @@ def real_candles():
 @pytest.fixture(scope="module")
 def real_prices(real_candles):
     products = [
-        {"product_id": p, "base": p[:3], "quote": "USD", "status": "online", "trading_disabled": False, "recorded_at": KNOWN} for p in PRODUCT_IDS
+        {"product_id": p, "base": p[:3], "quote": "USD", "status": "online", "trading_disabled": False, "recorded_at": KNOWN}
+        for p in PRODUCT_IDS
     ]
     asked = [
-        {"product_id": p, "since": instant("2024-01-01"), "until": KNOWN, "asked_at": KNOWN, "final": True, "recorded_at": KNOWN} for p in PRODUCT_IDS
+        {"product_id": p, "since": instant("2024-01-01"), "until": KNOWN, "asked_at": KNOWN, "final": True, "recorded_at": KNOWN}
+        for p in PRODUCT_IDS
     ]
     assets = ASSETS.frame({"asset": p[:3], "asset_class": "crypto"} for p in PRODUCT_IDS)
     days = calendar_days("utc", "2024-04-19", "2026-05-07")

@@ -128,7 +128,12 @@ def test_an_asserted_opening_already_contains_what_came_before_it():
 
 def test_an_account_held_live_without_any_posting_is_in_the_book():
     opened = openings("account_id | kind | amount | pending_amount | opened_at\n1 | DERIVED_LIVE | 5 | 0.5 | 1970-01-01")
-    assert only(at("2025-01-01", NONE, opened), "balance", "reported_balance", "pending_balance", "last_event_at") == (D(5), D(5), D("0.5"), None)
+    assert only(at("2025-01-01", NONE, opened), "balance", "reported_balance", "pending_balance", "last_event_at") == (
+        D(5),
+        D(5),
+        D("0.5"),
+        None,
+    )
 
 
 @pytest.mark.parametrize("kind", ["no opening on record", "UNKNOWN"])

@@ -197,4 +197,3 @@ def test_an_unpriced_balance_of_zero_is_not_missing_from_a_total():
 def test_subtotals_by_asset_are_the_subtotals_by_portfolio():
     by_asset = statements.subtotals(statements.by_asset(ROWS)).drop("rows").collect()
     assert by_asset.equals(statements.subtotals(ROWS).drop("rows").collect())
-

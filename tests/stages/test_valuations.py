@@ -63,7 +63,12 @@ def test_a_code_that_nothing_maps_is_not_priced():
 
 def test_an_unpriced_asset_keeps_its_reason():
     priced = prices("asset | reason\nBTC | NOT_FETCHED")
-    assert value(balances("account_id | balance\n1 | 7"), priced).select("balance", "price", "value", "reason").row(0) == (D(7), None, None, "NOT_FETCHED")
+    assert value(balances("account_id | balance\n1 | 7"), priced).select("balance", "price", "value", "reason").row(0) == (
+        D(7),
+        None,
+        None,
+        "NOT_FETCHED",
+    )
 
 
 def test_an_unknown_balance_has_a_price_and_no_value():

@@ -1,0 +1,51 @@
+"""Places that hold balances: connect(portfolio) → a client that asks, page by page; `wire` reads the pages. One door: `http`.
+
+Nothing is interpreted, kept or computed here; a client never reads money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Protocol, Self
+
+from pipelines.config import CoinbasePortfolio, CryptofusePortfolio, PacificaPortfolio
+from pipelines.pages import Page
+from pipelines.venues.coinbase.client import CoinbaseClient, PriceClient
+from pipelines.venues.cryptofuse.client import CryptofuseClient
+from pipelines.venues.http import Clock, Patience, utc_now
+from pipelines.venues.pacifica.client import PacificaClient
+
+__all__ = ["Client", "Patience", "PriceClient", "connect"]
+
+
+class Client(Protocol):
+    """One portfolio's side of a venue, for one run: `async with connect(portfolio) as client`."""
+
+    subjects_by_account: bool
+    """True: history is asked per account; False: one walk covers the portfolio."""
+
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def balances(self) -> list[Page]:
+        """Live balances; `Refused` where the key lacks the right."""
+
+    def history(self, account: str | None, since: datetime | None) -> AsyncIterator[Page]:
+        """Pages newest first, up to the one that shows a row older than `since`, or all. `account`: the venue's id where asked for."""
+
+    async def currencies(self) -> list[Page]:
+        """What the venue says its codes mean, where it says so."""
+
+
+def connect(
+    portfolio: CoinbasePortfolio | PacificaPortfolio | CryptofusePortfolio, patience: Patience | None = None, clock: Clock = utc_now
+) -> Client:
+    """The client of a portfolio's venue; not yet connected to anything."""
+    match portfolio:
+        case CoinbasePortfolio():
+            return CoinbaseClient(portfolio, patience, clock)
+        case PacificaPortfolio():
+            return PacificaClient(portfolio, patience, clock)
+        case CryptofusePortfolio():
+            return CryptofuseClient(portfolio, patience, clock)

@@ -1,0 +1,1 @@
+"""Coinbase: client asks, wire reads."""

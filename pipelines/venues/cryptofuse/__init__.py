@@ -1,0 +1,1 @@
+"""CryptoFuse: client asks, wire reads."""

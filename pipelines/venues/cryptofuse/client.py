@@ -1,0 +1,160 @@
+"""CryptoFuse over HTTP: live balances, balance history, currencies → pages. What they say is `wire`'s to read.
+
+The history pages by offset over a list that grows at its head: a walk counts only if `total` stood still, else it begins again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from pipelines.config import CryptofusePortfolio
+from pipelines.errors import Unreachable, Unreadable, VenueError
+from pipelines.pages import Page
+from pipelines.venues.http import LATER, Caller, Clock, Door, Expired, House, Patience, Question, Quote, Refusal, Reply, by_status, utc_now
+from pipelines.venues.limits import RollingWindow, shared
+from pipelines.venues.walk import ENDLESS, MAX_PAGES, Descent, instant
+
+VENUE = "cryptofuse"
+TOKEN = "/o/token/"
+PAGE_SIZE = 100  # the largest that sibling endpoints publish
+RESTARTS = 5
+EARLY = 60.0  # seconds before its end that a token is renewed
+LIFETIME = 600.0  # of a token that does not say
+
+
+class _Bearer:
+    """A token from client credentials: asked for when needed, renewed early. There is no refresh token."""
+
+    def __init__(self, portfolio: CryptofusePortfolio) -> None:
+        self._id, self._secret = portfolio.reveal(portfolio.client_id), portfolio.reveal(portfolio.client_secret)
+        self._scope = portfolio.scope
+        self._token, self._renew_at = "", 0.0
+        self.door: Door | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self._id, self._secret)
+
+    async def ready(self, again: bool) -> None:
+        if again or not self._token or time.monotonic() >= self._renew_at:
+            await self._obtain()
+
+    async def _obtain(self) -> None:
+        """A key that may not write is refused the full scope: reading is all we need."""
+        try:
+            await self._grant(self._scope)
+        except Refusal as refusal:
+            if refusal.code != "invalid_scope" or self._scope == "read":
+                raise
+            self._scope = "read"
+            await self._grant(self._scope)
+
+    async def _grant(self, scope: str) -> None:
+        assert self.door is not None
+        form = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret, "scope": scope}
+        reply = await self.door.ask(Question("token", TOKEN, method="POST", form=form))
+        body = reply.json()
+        token = body.get("access_token") if isinstance(body, dict) else None
+        if not isinstance(token, str) or not token:
+            raise reply.unreadable()
+        self.door.conceal(token)
+        lifetime = _seconds(body.get("expires_in"))
+        self._token, self._renew_at = token, time.monotonic() + max(lifetime - EARLY, lifetime / 2)
+
+    def headers(self, method: str, raw_path: bytes, body: bytes) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
+
+
+def _seconds(said: object) -> float:
+    try:
+        return float(str(said))
+    except ValueError:
+        return LIFETIME
+
+
+class CryptofuseClient(Caller):
+    """One merchant's main account."""
+
+    subjects_by_account = False
+
+    def __init__(self, portfolio: CryptofusePortfolio, patience: Patience | None = None, clock: Clock = utc_now) -> None:
+        self._auth = _Bearer(portfolio)
+        counted = (VENUE, portfolio.base_url, hashlib.sha256(self._auth.secrets[0].encode()).digest(), portfolio.rate_per_minute)
+        limiter = shared(counted, lambda: RollingWindow(portfolio.rate_per_minute))
+        house = House(VENUE, portfolio.name, portfolio.base_url, portfolio.timeout, limiter, _judge)
+        super().__init__(Door(house, self._auth.secrets, patience, clock))
+        self._auth.door = self._door
+        self._limit = min(portfolio.page_size or PAGE_SIZE, PAGE_SIZE)
+
+    async def balances(self) -> list[Page]:
+        """Needs a key that reads and writes; `Refused` with any other."""
+        page, reply = await self._door.page(Question("balances", "/user/balances/"), self._auth)
+        if not isinstance(reply.json(), dict):
+            raise reply.unreadable()
+        return [page]
+
+    async def history(self, account: str | None, since: datetime | None) -> AsyncIterator[Page]:
+        """The pages of one walk during which the list did not change."""
+        for _ in range(RESTARTS):
+            if pages := await self._walk(since):
+                for page in pages:
+                    yield page
+                return
+        where = self._door.house.asked(Question("history", "/user/balances/history/"))
+        raise Unreachable(f"{where} changed during each of {RESTARTS} walks.", LATER)
+
+    async def _walk(self, since: datetime | None) -> list[Page]:
+        """From offset 0; no pages at all if the list moved underneath."""
+        pages: list[Page] = []
+        offset, total, descent = 0, None, Descent(since)
+        while len(pages) < MAX_PAGES:
+            page, reply, body = await self._page(offset)
+            rows = body["history"]
+            if total not in (None, body["total"]):
+                return []
+            total, offset = body["total"], offset + len(rows)
+            pages.append(page)
+            if offset > total:
+                raise Unreadable(f"{reply.asked} gave {offset} rows and counts {total}.", "Report it to us.")
+            if offset == total or descent.passed(instant(row.get("timestamp")) if isinstance(row, dict) else None for row in rows):
+                return pages
+            if not rows:
+                return []
+        raise Unreadable(f"The history did not end within {MAX_PAGES} pages.", ENDLESS)
+
+    async def _page(self, offset: int) -> tuple[Page, Reply, dict[str, Any]]:
+        query = {"limit": str(self._limit), "offset": str(offset)}
+        page, reply = await self._door.page(Question("history", "/user/balances/history/", query), self._auth)
+        body = reply.json()
+        if not (isinstance(body, dict) and isinstance(body.get("history"), list) and isinstance(body.get("total"), int)):
+            raise reply.unreadable()
+        return page, reply, body
+
+    async def currencies(self) -> list[Page]:
+        """The venue's own map of its codes; nothing where the merchant's interface does not offer it."""
+        try:
+            page, reply = await self._door.page(Question("currencies", "/currencies/", {"full": "true"}), self._auth)
+        except Refusal as refusal:
+            if refusal.status in (403, 404):
+                return []
+            raise
+        if not isinstance(reply.json(), dict | list):
+            raise reply.unreadable()
+        return [page]
+
+
+def _judge(reply: Reply, quote: Quote) -> VenueError | None:
+    """Errors come as {"error": {"code", "message"}}, flat from the token endpoint and older versions."""
+    if 200 <= reply.status < 300:
+        return None
+    body = reply.json()
+    error = body.get("error") if isinstance(body, dict) else None
+    code = error.get("code") if isinstance(error, dict) else error
+    said = quote((error.get("message") if isinstance(error, dict) else None) or code)
+    if reply.status == 401 and TOKEN not in reply.request:
+        return Expired(f"{reply.asked} was refused: the token is not accepted ({said}).", "Check the key's rights.", reply.status)
+    return by_status(reply, said, str(code or ""))

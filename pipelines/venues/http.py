@@ -1,0 +1,309 @@
+"""The one door to HTTP: question → signed request → reply, or an error that says whether asking again can help.
+
+Limits, retries, deadlines and redaction live here once, for all venues, and nowhere else. A question is asked again only after
+a lost connection, a truncated body, 408, 429 or 5xx, a bounded number of times within a bounded time. What a reply means is
+`wire`'s work. Keys are put on a request last and named by nothing: no error, log or repr carries them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import httpx
+import stamina
+
+from pipelines.errors import RateLimited, Refused, Unreachable, Unreadable, VenueError
+from pipelines.pages import Page
+from pipelines.venues.limits import Limiter, Unlimited, wait
+
+MAX_BODY = 64 * 1024 * 1024
+LATER = "Run again later; what was read stays read."
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one question is worth asking: attempts, and seconds not counting the limiter's queue."""
+
+    attempts: int = 6
+    total: float = 180.0
+    first: float = 0.25
+    longest: float = 20.0
+    jitter: float = 1.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, without secrets; `endpoint` is its name on the page, `cost` what the venue's limit charges."""
+
+    endpoint: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    cost: float = 1
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer. Its body may hold a token, so it has no place in a repr."""
+
+    asked: str  # in words, for errors
+    request: str  # method and path with query
+    status: int
+    fetched_at: datetime
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:  # noqa: ANN401  # a venue's JSON may be anything
+        """For the walk's own use: cursors, counts, instants. Money is read by `wire`, from the text."""
+        try:
+            return json.loads(self.body, parse_float=str)
+        except (ValueError, RecursionError):
+            return None
+
+    def unreadable(self) -> Unreadable:
+        seen = self.json()
+        keys = ", ".join(sorted(f"{k:.40}" for k in seen)[:20]) if isinstance(seen, dict) else ""
+        form = f"the keys {keys}" if keys else "a list" if isinstance(seen, list) else "something else"
+        return Unreadable(f"{self.asked} did not reply in the published shape; it sent {form}.", "Check base_url, or report it to us.")
+
+
+class Refusal(Refused):
+    """The venue's no, with its status and its own code."""
+
+    def __init__(self, what: str, todo: str = "", status: int = 0, code: str = "") -> None:
+        super().__init__(what, todo)
+        self.status = status
+        self.code = code
+
+
+class Expired(Refusal):
+    """A timestamp or token that is too old: worth one attempt with a fresh one."""
+
+
+class Auth(Protocol):
+    async def ready(self, again: bool) -> None:
+        """Obtain what signing needs; `again`: what was used has just been refused as too old."""
+
+    def headers(self, method: str, raw_path: bytes, body: bytes) -> Mapping[str, str]:
+        """For exactly these bytes, made when the request leaves."""
+
+
+class Anonymous:
+    async def ready(self, again: bool) -> None:
+        pass
+
+    def headers(self, method: str, raw_path: bytes, body: bytes) -> Mapping[str, str]:
+        return {}
+
+
+ANONYMOUS = Anonymous()
+
+
+def by_status(reply: Reply, said: str = "", code: str = "") -> VenueError | None:
+    """What a status means everywhere. `said`: the venue's own words."""
+    because = f" ({said})" if said else ""
+    if 200 <= reply.status < 300:
+        return None
+    if reply.status == 429:
+        return RateLimited(f"{reply.asked} was refused: too many requests{because}.", LATER, retry_after(reply))
+    if reply.status == 408 or reply.status >= 500:
+        return Unreachable(f"{reply.asked} answered {reply.status}{because}.", LATER)
+    return Refusal(f"{reply.asked} was refused with {reply.status}{because}.", _TODO.get(reply.status, _CHECK), reply.status, code)
+
+
+_CHECK = "Check base_url and the portfolio's entry in the configuration."
+_TODO = {
+    401: "Check the portfolio's key in the configuration.",
+    403: "Check the key's rights, and whether the venue allows this address.",
+}
+
+
+def retry_after(reply: Reply) -> float | None:
+    """Seconds to wait, from Retry-After (seconds or a date) or from `ratelimit: …;t=32`."""
+    text = reply.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text):
+        return float(text)
+    with suppress(ValueError):
+        return max(0.0, (parsedate_to_datetime(text) - reply.fetched_at).total_seconds())
+    seconds = re.search(r";\s*t=(\d{1,6})", reply.headers.get("ratelimit", ""))
+    return float(seconds[1]) if seconds else None
+
+
+Quote = Callable[[object], str]
+Judge = Callable[[Reply, Quote], VenueError | None]
+"""What a reply means: nothing, or an error. It puts the venue's words into an error through `Quote` only."""
+
+
+@dataclass(frozen=True)
+class House:
+    """Whom the door leads to, and for whom."""
+
+    venue: str
+    portfolio: str  # empty for public data
+    base_url: str
+    timeout: float
+    limiter: Limiter = Unlimited()
+    judge: Judge = lambda reply, _: by_status(reply)
+
+    def asked(self, question: Question) -> str:
+        whose = f" for portfolio {self.portfolio}" if self.portfolio else ""
+        return f"{question.method} {question.path}{whose} at {self.venue}"
+
+
+class Door:
+    """Asks one venue; open it with `async with`."""
+
+    def __init__(self, house: House, secrets: Iterable[str] = (), patience: Patience | None = None, clock: Clock = utc_now) -> None:
+        self.house, self.clock = house, clock
+        self._patience = patience or Patience()
+        self._secrets = {s for s in secrets if s}
+        self._http = httpx.AsyncClient(
+            base_url=house.base_url,
+            timeout=httpx.Timeout(house.timeout, connect=min(5.0, house.timeout)),
+            verify=_tls(),
+            headers={"User-Agent": "closebook", "Accept": "application/json"},
+            trust_env=False,  # the environment is read in config.py only
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._http.aclose()
+
+    def conceal(self, *secrets: str) -> None:
+        """Secrets learnt on the way: the venue's words are printed without them."""
+        self._secrets.update(s for s in secrets if s)
+
+    def quote(self, said: object) -> str:
+        """The venue's words, fit to print: short, on one line, without secrets."""
+        text = said if isinstance(said, str) else ""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return "".join(c if c.isprintable() else " " for c in text[:200])
+
+    async def page(self, question: Question, auth: Auth = ANONYMOUS) -> tuple[Page, Reply]:
+        reply = await self.ask(question, auth)
+        house = self.house
+        return Page(house.venue, house.portfolio, question.endpoint, reply.request, reply.fetched_at, reply.body), reply
+
+    async def ask(self, question: Question, auth: Auth = ANONYMOUS) -> Reply:
+        """The reply to `question`, asked once more with fresh credentials if they had grown too old."""
+        await auth.ready(again=False)
+        try:
+            return await self._patiently(question, auth)
+        except Expired:
+            await auth.ready(again=True)
+            return await self._patiently(question, auth)
+
+    async def _patiently(self, question: Question, auth: Auth) -> Reply:
+        budget = _Budget(self._patience)
+        p = self._patience
+        attempts = stamina.retry_context(
+            on=budget, attempts=p.attempts, timeout=None, wait_initial=p.first, wait_max=p.longest, wait_jitter=p.jitter
+        )
+        async for attempt in attempts:
+            with attempt:
+                budget.queued += await wait(self.house.limiter, question.cost)
+                return await self._attempt(question, auth)
+        raise AssertionError("stamina returns or raises")
+
+    async def _attempt(self, question: Question, auth: Auth) -> Reply:
+        asked = self.house.asked(question)
+        try:
+            async with asyncio.timeout(self.house.timeout):
+                reply = await self._exchange(question, auth, asked)
+        except (TimeoutError, httpx.TimeoutException):
+            raise Unreachable(f"{asked} did not answer within {self.house.timeout:g} s.", LATER) from None
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, UnicodeEncodeError):
+            raise Refused(f"{asked} cannot be sent: a key or address has characters that HTTP does not carry.", _CHECK) from None
+        except httpx.DecodingError:
+            raise Unreadable(f"{asked} replied in a compression that cannot be undone.", _CHECK) from None
+        except httpx.TransportError as lost:
+            raise Unreachable(f"{asked} got no whole answer: {_WHY.get(type(lost), 'the connection broke')}.", LATER) from None
+        if refused := self.house.judge(reply, self.quote):
+            raise refused
+        return reply
+
+    async def _exchange(self, question: Question, auth: Auth, asked: str) -> Reply:
+        request = self._http.build_request(question.method, question.path, params=question.query, data=question.form)
+        request.headers.update(auth.headers(question.method, request.url.raw_path, request.content))
+        response = await self._http.send(request, stream=True)
+        try:
+            body = await _bounded(response, asked)
+        finally:
+            await response.aclose()
+        sent = f"{question.method} {request.url.raw_path.decode('ascii')}"
+        return Reply(asked, sent, response.status_code, self.clock(), dict(response.headers), body)
+
+
+_WHY: dict[type[httpx.TransportError], str] = {
+    httpx.ConnectError: "no connection",
+    httpx.RemoteProtocolError: "the connection ended too early",
+}
+
+
+class _Budget:
+    """stamina's question after a failure: try again, and when? The limiter's queue does not count."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._total, self._jitter, self._began = patience.total, patience.jitter, time.monotonic()
+        self.queued = 0.0
+
+    def __call__(self, error: Exception) -> bool | float:
+        if not isinstance(error, VenueError) or not error.again:
+            return False
+        left = self._total - (time.monotonic() - self._began - self.queued)
+        pause = error.retry_after if isinstance(error, RateLimited) else None
+        if pause is None:
+            return left > 0
+        return pause + random.uniform(0, self._jitter) if pause < left else False
+
+
+async def _bounded(response: httpx.Response, asked: str) -> bytes:
+    chunks, size = [], 0
+    async for chunk in response.aiter_bytes():
+        chunks.append(chunk)
+        if (size := size + len(chunk)) > MAX_BODY:
+            raise Unreadable(f"{asked} sent more than {MAX_BODY // 2**20} MiB.", _CHECK)
+    return b"".join(chunks)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: it takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+class Caller:
+    """What every client is: somebody with a door."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def __aenter__(self) -> Self:
+        await self._door.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._door.__aexit__(kind, error, trace)

@@ -1,0 +1,1 @@
+"""Pacifica: client asks, wire reads."""

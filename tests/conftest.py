@@ -1,0 +1,30 @@
+"""Shared: where real data lies, and commands run as a person runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def real() -> Path:
+    """The real dataset, or a skip that says why."""
+    if not (DATA / "real").is_dir():
+        pytest.skip("real data is not beside this checkout (../shared/data/real)")
+    return DATA / "real"
+
+
+def closebook(*words: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("CLOSEBOOK_", "DAGSTER_"))}
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, env=clean | env, capture_output=True, text=True, check=False, timeout=240)
