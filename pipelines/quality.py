@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from pipelines.errors import ContractError, MachineError
+from pipelines.errors import ChecksFailed, ContractError, MachineError
 from pipelines.tables import TABLES, Table
 
 Weight = Literal["BLOCK", "QUALIFY", "INFO"]
@@ -271,3 +271,10 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return _MARKUP.sub(lambda mark: f"&#{ord(mark[0])};", _CONTROL.sub(" ", str(value)))
+
+
+def require_passed(results: pl.DataFrame) -> None:
+    """Every blocking rule has a result on record, and it passed; ChecksFailed names those that have none or did not."""
+    passed = set(results.filter(pl.col("passed"))["rule"])
+    if missing := [rule.name for rule in rules() if rule.weight == "BLOCK" and rule.name not in passed]:
+        raise ChecksFailed(f"The candidate has not passed {', '.join(missing)}.", "The last publication stands; see the checks' rows.")

@@ -147,6 +147,7 @@ OPENINGS = Table(
         Column("document", TEXT, "the document behind an asserted opening", null=True),
         _recorded(),
     ),
+    may_be_empty="no account has been read yet",
 )
 PULLS = Table(
     "pulls",
@@ -364,6 +365,7 @@ DAILY_PRICES = Table(
         Column("last_end", INSTANT, "end of the last of them", null=True),
         Column("evidence", TEXT, "sha256 over their start, close and volume", null=True),
     ),
+    may_be_empty="nothing that is held is mapped to an asset",
 )
 DAILY_VALUES = Table(
     "daily_values",
@@ -429,6 +431,7 @@ CHECK_RESULTS = Table(
         Column("weight", TEXT, "what a violation does", values=("BLOCK", "QUALIFY", "INFO")),
         Column("looked_at", LONG, "rows looked at"),
         Column("violations", LONG, "rows found"),
+        Column("passed", FLAG, "nothing was found, and the check itself worked"),
         Column("message", TEXT, "what happened to the check itself, where something did", null=True),
         _recorded(),
     ),

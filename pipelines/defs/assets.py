@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from pipelines import book as books
-from pipelines import closing, ingest, publications, statements, tables
+from pipelines import closing, ingest, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
 from pipelines.defs.show import outcomes, schema, table
@@ -103,6 +103,7 @@ def candidate(context: dg.AssetExecutionContext, book: Book) -> Iterator[dg.Mate
 @_step("publication", [candidate], {"duckdb"}, PUBLICATION)
 def publication(book: Book) -> dg.MaterializeResult[None]:
     built = publications.built(book.home)
+    quality.require_passed(book.warehouse.read(tables.CHECK_RESULTS, "publication_id = ?", built.publication_id))
     path = publications.publish(book.home, built, book.config.book.keep)
     return dg.MaterializeResult(metadata={"publication_id": built.publication_id, "path": dg.MetadataValue.path(path)})
 

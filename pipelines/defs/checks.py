@@ -23,7 +23,7 @@ def candidate_checks(book: dg.ResourceParam[OpenBook]) -> Iterator[dg.AssetCheck
     with book.warehouse.commit("check results") as commit:
         rows = [
             {"publication_id": built.publication_id, "rule": f.rule.name, "weight": f.rule.weight, "looked_at": f.looked_at}
-            | {"violations": f.violations, "message": f.message, "recorded_at": commit.recorded_at}
+            | {"violations": f.violations, "passed": f.passed, "message": f.message, "recorded_at": commit.recorded_at}
             for f in findings
         ]
         commit.insert(CHECK_RESULTS, CHECK_RESULTS.frame(rows), counts=False)

@@ -8,29 +8,24 @@ a lost connection, a truncated body, 408, 429 or 5xx, a bounded number of times 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import httpx
 import stamina
 
 from pipelines.errors import RateLimited, Refused, Unreachable, Unreadable, VenueError
 from pipelines.pages import Page
-from pipelines.venues.limits import Limiter, Unlimited, wait
+from pipelines.venues.limits import Limiter, wait
+from pipelines.venues.replies import CHECK, LATER, Expired, Judge, Question, Reply, by_status
 
 MAX_BODY = 64 * 1024 * 1024
-LATER = "Run again later; what was read stays read."
 Clock = Callable[[], datetime]
 
 
@@ -49,108 +44,31 @@ class Patience:
     jitter: float = 1.0
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked, without secrets; `endpoint` is its name on the page, `cost` what the venue's limit charges."""
+class Leaving(NamedTuple):
+    """What is signed: the bytes as they go out, query included."""
 
-    endpoint: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    method: str = "GET"
-    form: Mapping[str, str] | None = field(default=None, repr=False)
-    cost: float = 1
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A whole answer. Its body may hold a token, so it has no place in a repr."""
-
-    asked: str  # in words, for errors
-    request: str  # method and path with query
-    status: int
-    fetched_at: datetime
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-    def json(self) -> Any:  # noqa: ANN401  # a venue's JSON may be anything
-        """For the walk's own use: cursors, counts, instants. Money is read by `wire`, from the text."""
-        try:
-            return json.loads(self.body, parse_float=str)
-        except (ValueError, RecursionError):
-            return None
-
-    def unreadable(self) -> Unreadable:
-        seen = self.json()
-        keys = ", ".join(sorted(f"{k:.40}" for k in seen)[:20]) if isinstance(seen, dict) else ""
-        form = f"the keys {keys}" if keys else "a list" if isinstance(seen, list) else "something else"
-        return Unreadable(f"{self.asked} did not reply in the published shape; it sent {form}.", "Check base_url, or report it to us.")
-
-
-class Refusal(Refused):
-    """The venue's no, with its status and its own code."""
-
-    def __init__(self, what: str, todo: str = "", status: int = 0, code: str = "") -> None:
-        super().__init__(what, todo)
-        self.status = status
-        self.code = code
-
-
-class Expired(Refusal):
-    """A timestamp or token that is too old: worth one attempt with a fresh one."""
+    method: str
+    raw_path: bytes
+    body: bytes
 
 
 class Auth(Protocol):
     async def ready(self, again: bool) -> None:
         """Obtain what signing needs; `again`: what was used has just been refused as too old."""
 
-    def headers(self, method: str, raw_path: bytes, body: bytes) -> Mapping[str, str]:
-        """For exactly these bytes, made when the request leaves."""
+    def headers(self, leaving: Leaving, /) -> Mapping[str, str]:
+        """Made when the request leaves, for exactly these bytes."""
 
 
 class Anonymous:
     async def ready(self, again: bool) -> None:
         pass
 
-    def headers(self, method: str, raw_path: bytes, body: bytes) -> Mapping[str, str]:
+    def headers(self, _: Leaving, /) -> Mapping[str, str]:
         return {}
 
 
 ANONYMOUS = Anonymous()
-
-
-def by_status(reply: Reply, said: str = "", code: str = "") -> VenueError | None:
-    """What a status means everywhere. `said`: the venue's own words."""
-    because = f" ({said})" if said else ""
-    if 200 <= reply.status < 300:
-        return None
-    if reply.status == 429:
-        return RateLimited(f"{reply.asked} was refused: too many requests{because}.", LATER, retry_after(reply))
-    if reply.status == 408 or reply.status >= 500:
-        return Unreachable(f"{reply.asked} answered {reply.status}{because}.", LATER)
-    return Refusal(f"{reply.asked} was refused with {reply.status}{because}.", _TODO.get(reply.status, _CHECK), reply.status, code)
-
-
-_CHECK = "Check base_url and the portfolio's entry in the configuration."
-_TODO = {
-    401: "Check the portfolio's key in the configuration.",
-    403: "Check the key's rights, and whether the venue allows this address.",
-}
-
-
-def retry_after(reply: Reply) -> float | None:
-    """Seconds to wait, from Retry-After (seconds or a date) or from `ratelimit: …;t=32`."""
-    text = reply.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text):
-        return float(text)
-    with suppress(ValueError):
-        return max(0.0, (parsedate_to_datetime(text) - reply.fetched_at).total_seconds())
-    seconds = re.search(r";\s*t=(\d{1,6})", reply.headers.get("ratelimit", ""))
-    return float(seconds[1]) if seconds else None
-
-
-Quote = Callable[[object], str]
-Judge = Callable[[Reply, Quote], VenueError | None]
-"""What a reply means: nothing, or an error. It puts the venue's words into an error through `Quote` only."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +79,7 @@ class House:
     portfolio: str  # empty for public data
     base_url: str
     timeout: float
-    limiter: Limiter = Unlimited()
+    limiter: Limiter | None = None
     judge: Judge = lambda reply, _: by_status(reply)
 
     def asked(self, question: Question) -> str:
@@ -188,7 +106,7 @@ class Door:
         await self._http.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
     def conceal(self, *secrets: str) -> None:
@@ -236,9 +154,9 @@ class Door:
         except (TimeoutError, httpx.TimeoutException):
             raise Unreachable(f"{asked} did not answer within {self.house.timeout:g} s.", LATER) from None
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, UnicodeEncodeError):
-            raise Refused(f"{asked} cannot be sent: a key or address has characters that HTTP does not carry.", _CHECK) from None
+            raise Refused(f"{asked} cannot be sent: a key or address has characters that HTTP does not carry.", CHECK) from None
         except httpx.DecodingError:
-            raise Unreadable(f"{asked} replied in a compression that cannot be undone.", _CHECK) from None
+            raise Unreadable(f"{asked} replied in a compression that cannot be undone.", CHECK) from None
         except httpx.TransportError as lost:
             raise Unreachable(f"{asked} got no whole answer: {_WHY.get(type(lost), 'the connection broke')}.", LATER) from None
         if refused := self.house.judge(reply, self.quote):
@@ -247,7 +165,7 @@ class Door:
 
     async def _exchange(self, question: Question, auth: Auth, asked: str) -> Reply:
         request = self._http.build_request(question.method, question.path, params=question.query, data=question.form)
-        request.headers.update(auth.headers(question.method, request.url.raw_path, request.content))
+        request.headers.update(auth.headers(Leaving(question.method, request.url.raw_path, request.content)))
         response = await self._http.send(request, stream=True)
         try:
             body = await _bounded(response, asked)
@@ -285,7 +203,7 @@ async def _bounded(response: httpx.Response, asked: str) -> bytes:
     async for chunk in response.aiter_bytes():
         chunks.append(chunk)
         if (size := size + len(chunk)) > MAX_BODY:
-            raise Unreadable(f"{asked} sent more than {MAX_BODY // 2**20} MiB.", _CHECK)
+            raise Unreadable(f"{asked} sent more than {MAX_BODY // 2**20} MiB.", CHECK)
     return b"".join(chunks)
 
 
@@ -305,5 +223,5 @@ class Caller:
         await self._door.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._door.__aexit__(kind, error, trace)
+    async def __aexit__(self, *_: object) -> None:
+        await self._door.__aexit__()

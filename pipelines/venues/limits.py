@@ -23,11 +23,6 @@ class Limiter(Protocol):
         """Take `cost`, in the order of asking; the seconds to wait before using it."""
 
 
-class Unlimited:
-    def reserve(self, cost: float = 1) -> float:
-        return 0.0
-
-
 class TokenBucket:
     """Coinbase's rule: starts full, fills at `rate` a second up to `burst`."""
 
@@ -89,8 +84,9 @@ def shared(counted: Hashable, make: Callable[[], L]) -> L:
     return cast(L, _shared.setdefault(counted, make()))
 
 
-async def wait(limiter: Limiter, cost: float) -> float:
+async def wait(limiter: Limiter | None, cost: float) -> float:
     """Sleep until `cost` may be spent; the seconds slept."""
-    if seconds := limiter.reserve(cost):
+    seconds = limiter.reserve(cost) if limiter else 0.0
+    if seconds:
         await asyncio.sleep(seconds)
     return seconds

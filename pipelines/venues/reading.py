@@ -7,12 +7,12 @@ with the reason; only a page that is not of the published shape is an error, whi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import polars as pl
@@ -127,14 +127,14 @@ def after_epoch(name: str, raw: msgspec.Raw, unit: timedelta) -> datetime:
 
 
 @cache
-def _decoder(form: type[T]) -> msgspec.json.Decoder[T]:
+def _decoder(form: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(form)
 
 
 def struct(raw: bytes, form: type[T]) -> T:
     """One row in its published form; what else it carries is not looked at."""
     try:
-        return _decoder(form).decode(raw)
+        return cast(T, _decoder(cast(Hashable, form)).decode(raw))
     except BROKEN as wrong:
         raise BadRow(str(wrong)) from None
 
@@ -143,7 +143,7 @@ def decode(page: Page, form: type[T]) -> T:
     """A page in its published form, or Unreadable."""
     try:
         page.body.decode()
-        return _decoder(form).decode(page.body)
+        return cast(T, _decoder(cast(Hashable, form)).decode(page.body))
     except BROKEN:
         raise unreadable(page) from None
 

@@ -144,12 +144,12 @@ def markets(draw):
         first, last = sorted(draw(st.tuples(st.integers(-2, HOURS + 2), st.integers(-2, HOURS + 2))))
         skipped = draw(st.sets(st.integers(0, HOURS)))
         closes, volumes = draw(st.lists(numbers, min_size=1, max_size=4)), draw(st.lists(numbers, min_size=1, max_size=3))
-        for n in (n for n in range(first, last) if n not in skipped):
-            candles.append(candle(product_id, BEGIN + n * HOUR, str(closes[n % len(closes)]), str(volumes[n % len(volumes)])))
+        hours = [n for n in range(first, last) if n not in skipped]
+        candles += [candle(product_id, BEGIN + n * HOUR, str(closes[n % len(closes)]), str(volumes[n % len(volumes)])) for n in hours]
         answered = draw(st.lists(st.tuples(st.integers(-25, HOURS), st.integers(1, 70), st.sampled_from((True, True, False))), max_size=3))
         everything = [(-25, HOURS + 30, True)] if draw(st.booleans()) else []
-        for since, hours, final in (*answered, *everything):
-            asked = {"product_id": product_id, "since": BEGIN + since * HOUR, "until": BEGIN + (since + hours) * HOUR}
+        for since, length, final in (*answered, *everything):
+            asked = {"product_id": product_id, "since": BEGIN + since * HOUR, "until": BEGIN + (since + length) * HOUR}
             coverage.append(asked | {"asked_at": KNOWN, "final": final, "recorded_at": KNOWN})
     return draw(st.permutations(candles)), coverage, products
 

@@ -157,6 +157,7 @@ LISTED = products(
     CALM-USD   | CALM | USD   | online   | false
     DUST-USD   | DUST | USD   | online   | false
     HUGE-USD   | HUGE | USD   | online   | false
+    SPIK-USD   | SPIK | USD   | online   | false
     TINY-USD   | TINY | USD   | online   | false
     FREE-USD   | FREE | USD   | online   | false
     BULK-USD   | BULK | USD   | online   | false
@@ -181,6 +182,7 @@ ASKED = coverage(
     CALM-USD   | 2025-01-09T12:00:00Z | 2025-01-10           | true
     DUST-USD   | 2025-01-01           | 2025-02-01           | true
     HUGE-USD   | 2025-01-01           | 2025-02-01           | true
+    SPIK-USD   | 2025-01-01           | 2025-02-01           | true
     TINY-USD   | 2025-01-01           | 2025-02-01           | true
     FREE-USD   | 2025-01-01           | 2025-02-01           | true
     BULK-USD   | 2025-01-01           | 2025-02-01           | true
@@ -201,6 +203,8 @@ TRADED = candles(
     hourly("CALM-USD", "2025-01-01", "2025-01-02"),
     hourly("DUST-USD", "2025-01-08", "2025-01-12", volume="0"),
     hourly("HUGE-USD", "2025-01-08", "2025-01-12", close="500000000000000000", volume="300"),
+    hourly("SPIK-USD", "2025-01-08", "2025-01-09T12:00Z"),
+    hourly("SPIK-USD", "2025-01-09T12:00Z", "2025-01-09T13:00Z", close="500000000000000000", volume="300"),
     hourly("TINY-USD", "2025-01-08", "2025-01-12", close="0.000000000000000001", volume="0.1"),
     hourly("FREE-USD", "2025-01-08", "2025-01-12", close="0"),
     hourly("BULK-USD", "2025-01-08", "2025-01-12", close="0.5", volume="900000000000000000"),
@@ -241,6 +245,7 @@ CASES = rows(
     CALM  | NO_CANDLES
     DUST  | ZERO_VOLUME
     HUGE  | OUT_OF_RANGE         # close × volume does not fit
+    SPIK  | OUT_OF_RANGE         # nor in one hour of many: no thinner average
     TINY  | OUT_OF_RANGE         # the price rounds to zero
     FREE  | OUT_OF_RANGE         # zero is not a price
     BULK  | OUT_OF_RANGE         # the day's volume does not fit
@@ -260,7 +265,7 @@ def test_the_first_reason_that_holds(asset, said):
 def test_counts_say_what_is_known_of_the_window_priced_or_not():
     counts = dict(ROWS.select("asset", "candle_count").rows())
     assert {a: n for a, n in counts.items() if n} == {
-        "GOOD": 24, "LAST": 1, "HALF": 24, "OPEN": 24, "HOLE": 24, "DUST": 24, "HUGE": 24, "TINY": 24, "FREE": 24, "BULK": 24,
+        "GOOD": 24, "LAST": 1, "HALF": 24, "OPEN": 24, "HOLE": 24, "DUST": 24, "HUGE": 24, "SPIK": 13, "TINY": 24, "FREE": 24, "BULK": 24,
     }  # fmt: skip
     assert {a for a, n in counts.items() if n is None} == {"USDC", "SPAM", "BOTH", "NONE", "EURO", "TETH", "WIDE"}
     without = ROWS.filter(pl.col("candle_count").fill_null(0) == 0)
@@ -286,8 +291,8 @@ def test_a_policy_holds_from_its_first_instant_to_before_its_last(moment, priced
     ruled = policies(
         """
         asset | price | currency | since      | until
-        USDC  | 1     | USD      | 2025-01-05 | 2025-01-12
         USDC  | 0.9   | USD      | 2025-01-10 | 2025-01-15
+        USDC  | 1     | USD      | 2025-01-05 | 2025-01-12
         """
     )
     row = at(moment, of=assets("USDC | stable"), ruled=ruled)

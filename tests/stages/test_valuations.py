@@ -36,7 +36,8 @@ def value(held, priced=BTC_AT_100, of=HELD):
 def test_value_is_balance_times_price():
     row = value(balances("account_id | balance\n1 | -1.5")).row(0, named=True)
     assert row == DAY | {
-        "account_id": 1, "balance": D("-1.5"), "price": D(100), "price_basis": "VWAP_24H", "currency": "USD", "value": D(-150), "reason": None,
+        "account_id": 1, "balance": D("-1.5"), "price": D(100), "price_basis": "VWAP_24H", "currency": "USD",
+        "value": D(-150), "reason": None,
     }  # fmt: skip
 
 

@@ -18,9 +18,9 @@ from urllib.parse import quote as quoted
 from pipelines.config import CoinbasePortfolio, Prices
 from pipelines.errors import ConfigError, RateLimited, VenueError
 from pipelines.pages import Page
-from pipelines.venues.http import ANONYMOUS, LATER, Auth, Caller, Clock, Door, Expired, House, Patience, Question, Quote, Refusal, Reply
-from pipelines.venues.http import by_status, retry_after, utc_now
+from pipelines.venues.http import ANONYMOUS, Auth, Caller, Clock, Door, House, Leaving, Patience, utc_now
 from pipelines.venues.limits import TokenBucket, shared
+from pipelines.venues.replies import LATER, Expired, Question, Quote, Refusal, Reply, by_status, retry_after
 from pipelines.venues.walk import Turn, back, instant, rfc3339
 
 VENUE = "coinbase"
@@ -50,11 +50,11 @@ class _Signer:
         if again and self.door is not None:
             self._ahead = (await _venue_time(self.door)).timestamp() - time.time()
 
-    def headers(self, method: str, raw_path: bytes, body: bytes) -> Mapping[str, str]:
+    def headers(self, leaving: Leaving, /) -> Mapping[str, str]:
         timestamp = f"{time.time() + self._ahead:.3f}"
         return {
             "CB-ACCESS-KEY": self._key,
-            "CB-ACCESS-SIGN": signature(self._secret, timestamp, method, raw_path, body),
+            "CB-ACCESS-SIGN": signature(self._secret, timestamp, *leaving),
             "CB-ACCESS-TIMESTAMP": timestamp,
             "CB-ACCESS-PASSPHRASE": self._passphrase,
         }
@@ -69,7 +69,7 @@ def _decoded(secret: str, portfolio: str) -> bytes:
 
 async def _venue_time(door: Door, auth: Auth = ANONYMOUS) -> datetime:
     reply = await door.ask(Question("time", "/time"), auth)
-    said = reply.json()
+    said = reply.json
     moment = instant(said.get("iso")) if isinstance(said, dict) else None
     if moment is None:
         raise reply.unreadable()
@@ -166,7 +166,7 @@ def _whole_hour_from(moment: datetime) -> datetime:
 
 
 def _list(reply: Reply) -> list[object]:
-    rows = reply.json()
+    rows = reply.json
     if not isinstance(rows, list):
         raise reply.unreadable()
     return rows
@@ -176,7 +176,7 @@ def _judge(reply: Reply, quote: Quote) -> VenueError | None:
     """The status of one and the same refusal has changed over the years: the venue's message decides first."""
     if 200 <= reply.status < 300:
         return None
-    body = reply.json()
+    body = reply.json
     said = quote(body.get("message")) if isinstance(body, dict) else ""
     if "rate limit exceeded" in said.lower():
         return RateLimited(f"{reply.asked} was refused: too many requests.", LATER, retry_after(reply))

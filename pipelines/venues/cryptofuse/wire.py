@@ -6,7 +6,8 @@ the venue's own, never made by cutting suffixes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -38,31 +39,33 @@ _Map = dict[str, msgspec.Raw]
 def read_balances(pages: Sequence[Page]) -> tuple[str | None, Reading]:
     """Each of the three published shapes; the venue does not say whose balances they are."""
     once = Once()
+    shapes = {page.sha256: _shape(page) for page in pages}
 
     def parse(row: Row) -> list[Values]:
-        values = list(_scopes(row.raw))
+        values = list(shapes[row.page.sha256].parse(row.raw))
         for value in values:
             once(f"{value['scope']} {value['native_code']}")
         return values
 
-    rows = [Row(page, position, raw) for page in pages for position, raw in enumerate(_balance_rows(page))]
+    rows = [Row(page, position, raw) for page in pages for position, raw in enumerate(shapes[page.sha256].rows)]
     return None, read(BALANCES, rows, parse)
 
 
-def _balance_rows(page: Page) -> list[bytes]:
-    """One small object per code and scope for maps, the venue's own rows for a list."""
+class _Shape(NamedTuple):
+    rows: list[bytes]
+    parse: Callable[[bytes], Iterator[Values]]
+
+
+def _shape(page: Page) -> _Shape:
+    """The venue's own rows for a list; for maps one small object per code and scope."""
     body = decode(page, _Map)
-    keys = set(body)
     try:
-        if keys == {"balances"}:
-            return [bytes(raw) for raw in msgspec.json.decode(body["balances"], type=list[msgspec.Raw])]
-        if "account" in keys and keys <= {"account", "sub_accounts", "statistics"}:
-            maps = {scope: msgspec.json.decode(body[scope], type=_Map) for scope in ("account", "sub_accounts") if scope in body}
-            return [
-                msgspec.json.encode({"scope": scope, "currency": code, "amount": raw})
-                for scope, m in maps.items()
-                for code, raw in m.items()
-            ]
+        if set(body) == {"balances"}:
+            return _Shape([bytes(raw) for raw in msgspec.json.decode(body["balances"], type=list[msgspec.Raw])], _from_list)
+        if "account" in body and set(body) <= {"account", "sub_accounts", "statistics"}:
+            maps = [(scope, msgspec.json.decode(body[scope], type=_Map)) for scope in ("account", "sub_accounts") if scope in body]
+            rows = [{"scope": scope, "currency": code, "amount": raw} for scope, amounts in maps for code, raw in amounts.items()]
+            return _Shape([msgspec.json.encode(row) for row in rows], _from_map)
     except msgspec.ValidationError:
         pass
     raise unreadable(page)
@@ -85,20 +88,24 @@ class _Listed(msgspec.Struct):
     pending_balance: msgspec.Raw = NOTHING
 
 
-def _scopes(raw: bytes) -> Iterator[Values]:
+def _from_map(raw: bytes) -> Iterator[Values]:
+    row = struct(raw, _Mapped)
+    nested = bytes(row.amount)[:1] == b"{"
+    amounts = struct(bytes(row.amount), _Amounts) if nested else _Amounts(row.amount)
+    return _scopes(row.currency, row.scope, amounts)
+
+
+def _from_list(raw: bytes) -> Iterator[Values]:
+    row = struct(raw, _Listed)
+    return _scopes(row.currency, "account", _Amounts(row.available_balance, row.pending_balance))
+
+
+def _scopes(currency: msgspec.Raw, scope: str, amounts: _Amounts) -> Iterator[Values]:
     """The balance, and what is pending beside it where the shape tells."""
-    if b'"scope"' in raw[:9]:
-        mapped = struct(raw, _Mapped)
-        code, scope = _code(mapped.currency), mapped.scope
-        nested = bytes(mapped.amount)[:1] == b"{"
-        amounts = struct(bytes(mapped.amount), _Amounts) if nested else _Amounts(mapped.amount)
-        amount, pending = amounts.amount, amounts.pending_amount
-    else:
-        row = struct(raw, _Listed)
-        code, scope, amount, pending = _code(row.currency), "account", row.available_balance, row.pending_balance
-    yield {"native_code": code, "scope": scope, "amount": exact("amount", amount)}
-    if pending != NOTHING and scope == "account":
-        yield {"native_code": code, "scope": "pending", "amount": exact("pending", pending)}
+    code = _code(currency)
+    yield {"native_code": code, "scope": scope, "amount": exact("amount", amounts.amount)}
+    if amounts.pending_amount != NOTHING and scope == "account":
+        yield {"native_code": code, "scope": "pending", "amount": exact("pending", amounts.pending_amount)}
 
 
 def _code(raw: msgspec.Raw) -> str:
@@ -169,10 +176,11 @@ def read_currencies(page: Page) -> Reading:
 
 
 def _currencies(page: Page) -> list[msgspec.Raw]:
-    """A list, bare or under `currencies`: the envelope is not published."""
+    """A list, bare or under a usual name: the envelope is not published."""
     if page.body.lstrip()[:1] == b"[":
         return decode(page, list[msgspec.Raw])
-    body: Mapping[str, list[msgspec.Raw]] = decode(page, dict[str, list[msgspec.Raw]])
-    if set(body) != {"currencies"}:
+    body = decode(page, _Map)
+    under = [body[key] for key in ("currencies", "results", "data") if bytes(body.get(key, NOTHING))[:1] == b"["]
+    if len(under) != 1:
         raise unreadable(page)
-    return body["currencies"]
+    return msgspec.json.decode(under[0], type=list[msgspec.Raw])

@@ -14,22 +14,9 @@ from typing import Any
 from pipelines.config import PacificaPortfolio
 from pipelines.errors import RateLimited, Unreachable, Unreadable, VenueError
 from pipelines.pages import Page
-from pipelines.venues.http import (
-    LATER,
-    Caller,
-    Clock,
-    Door,
-    House,
-    Patience,
-    Question,
-    Quote,
-    Refusal,
-    Reply,
-    by_status,
-    retry_after,
-    utc_now,
-)
+from pipelines.venues.http import Caller, Clock, Door, House, Leaving, Patience, utc_now
 from pipelines.venues.limits import RollingWindow, shared
+from pipelines.venues.replies import LATER, Question, Quote, Refusal, Reply, by_status, retry_after
 from pipelines.venues.walk import Turn, back
 
 VENUE = "pacifica"
@@ -46,7 +33,7 @@ class _Key:
     async def ready(self, again: bool) -> None:
         pass
 
-    def headers(self, method: str, raw_path: bytes, body: bytes) -> Mapping[str, str]:
+    def headers(self, _: Leaving, /) -> Mapping[str, str]:
         return {"PF-API-KEY": self._key} if self._key else {}
 
 
@@ -67,11 +54,11 @@ class PacificaClient(Caller):
 
     async def balances(self) -> list[Page]:
         page, reply = await self._get(Question("account", "/api/v1/account", {"account": self._account}))
-        if not isinstance(reply.json().get("data"), dict | list):
+        if not isinstance(reply.json.get("data"), dict | list):
             raise reply.unreadable()
         return [page]
 
-    def history(self, account: str | None, since: datetime | None) -> AsyncIterator[Page]:
+    def history(self, account: str | None, since: datetime | None) -> AsyncIterator[Page]:  # noqa: ARG002  # one walk covers the portfolio
         """The whole account's history; the older form without cursors is walked by offset."""
         always = {"account": self._account, "include_trades": "true", "limit": str(self._limit)}
         read = 0
@@ -80,7 +67,7 @@ class PacificaClient(Caller):
             nonlocal read
             where = {} if cursor is None else {"offset": cursor[1:]} if cursor.startswith("@") else {"cursor": cursor}
             page, reply = await self._get(Question("history", "/api/v1/account/balance/history", always | where, cost=self._heavy))
-            body = reply.json()
+            body = reply.json
             if not isinstance(rows := body.get("data"), list):
                 raise reply.unreadable()
             read += len(rows)
@@ -125,7 +112,7 @@ def _used(reply: Reply) -> float | None:
 
 def _judge(reply: Reply, quote: Quote) -> VenueError | None:
     """`success: false` is a refusal whatever the status; so is a text under `error`."""
-    body = reply.json()
+    body = reply.json
     said = quote(body.get("error")) if isinstance(body, dict) else ""
     if not 200 <= reply.status < 300:
         return by_status(reply, said)

@@ -1,0 +1,53 @@
+"""Pages lie in the archive as they came; a changed byte is found; nothing half-written has a name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.archive import Archive
+from pipelines.errors import MachineError
+from pipelines.pages import Batch, Page
+
+T = datetime(2025, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)
+
+
+def batch(*bodies: bytes) -> Batch:
+    pages = tuple(Page("coinbase", "desk", "ledger", f"GET /accounts/1/ledger?n={i}", T, body) for i, body in enumerate(bodies))
+    return Batch("HISTORY", "coinbase", "desk", "BTC", None, T, T, pages)
+
+
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=5))
+def test_what_was_put_is_what_is_got(tmp_path_factory, bodies: list[bytes]) -> None:
+    archive = Archive(tmp_path_factory.mktemp("archive"))
+    put = archive.put(batch(*bodies), T)
+    got = archive.get(put.name)
+    assert got == put
+    assert got.recorded_at == T
+
+
+def test_names_sort_in_the_order_of_commit(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    names = [archive.put(batch(b"x"), T + timedelta(microseconds=n)).name for n in range(5)]
+    assert list(archive.names()) == names
+    assert list(archive.names(after=names[2])) == names[3:]
+
+
+def test_a_page_that_changed_on_disk_is_refused(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    name = archive.put(batch(b"the venue's own words, verbatim"), T).name
+    [path] = tmp_path.glob("*/*.parquet")
+    path.write_bytes(path.read_bytes().replace(b"own words", b"new words"))
+    with pytest.raises(MachineError, match="does not have its hash"):
+        archive.get(name)
+
+
+def test_an_archive_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "archive").write_text("a file where a folder should be")
+    with pytest.raises(MachineError, match="The archive cannot be written"):
+        Archive(tmp_path / "archive").put(batch(b"x"), T)
+    assert [p.name for p in tmp_path.iterdir()] == ["archive"]
