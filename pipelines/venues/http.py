@@ -151,16 +151,12 @@ class Door:
         try:
             async with asyncio.timeout(self.house.timeout):
                 reply = await self._exchange(question, auth, asked)
-        except (TimeoutError, httpx.TimeoutException):
-            raise Unreachable(f"{asked} did not answer within {self.house.timeout:g} s.", LATER) from None
-        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, UnicodeEncodeError):
-            raise Refused(f"{asked} cannot be sent: a key or address has characters that HTTP does not carry.", CHECK) from None
-        except httpx.DecodingError:
-            raise Unreadable(f"{asked} replied in a compression that cannot be undone.", CHECK) from None
-        except httpx.TransportError as lost:
-            raise Unreachable(f"{asked} got no whole answer: {_WHY.get(type(lost), 'the connection broke')}.", LATER) from None
-        if refused := self.house.judge(reply, self.quote):
-            raise refused
+        except (TimeoutError, httpx.RequestError, UnicodeEncodeError) as failure:
+            trouble: VenueError | None = _trouble(failure, asked, self.house.timeout)
+        else:
+            trouble = self.house.judge(reply, self.quote)
+        if trouble:  # raised out here, because the failure underneath may carry the request's headers
+            raise trouble
         return reply
 
     async def _exchange(self, question: Question, auth: Auth, asked: str) -> Reply:
@@ -175,10 +171,18 @@ class Door:
         return Reply(asked, sent, response.status_code, self.clock(), dict(response.headers), body)
 
 
-_WHY: dict[type[httpx.TransportError], str] = {
-    httpx.ConnectError: "no connection",
-    httpx.RemoteProtocolError: "the connection ended too early",
-}
+def _trouble(failure: Exception, asked: str, timeout: float) -> VenueError:
+    match failure:
+        case TimeoutError() | httpx.TimeoutException():
+            return Unreachable(f"{asked} did not answer within {timeout:g} s.", LATER)
+        case httpx.LocalProtocolError() | httpx.UnsupportedProtocol() | UnicodeEncodeError():
+            return Refused(f"{asked} cannot be sent: a key or address has characters that HTTP does not carry.", CHECK)
+        case httpx.DecodingError():
+            return Unreadable(f"{asked} replied in a compression that cannot be undone.", CHECK)
+        case httpx.ConnectError():
+            return Unreachable(f"{asked} got no connection.", LATER)
+        case _:
+            return Unreachable(f"{asked} got no whole answer: the connection ended too early.", LATER)
 
 
 class _Budget:

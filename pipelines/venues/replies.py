@@ -5,7 +5,6 @@ A venue's own rules come as a judge of its own, which ends in `by_status`. The v
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,6 +13,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from pipelines.errors import RateLimited, Refused, Unreachable, Unreadable, VenueError
 
@@ -46,10 +47,10 @@ class Reply:
 
     @cached_property
     def json(self) -> Any:  # a venue's JSON may be anything
-        """For the walk's own use: cursors, counts, instants. Money is read by `wire`, from the text."""
+        """For the walk's own use: cursors, counts, instants; None where `wire` could not read it either. Money is read there, from text."""
         try:
-            return json.loads(self.body, parse_float=str)
-        except (ValueError, RecursionError):
+            return msgspec.json.Decoder(float_hook=str).decode(self.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
 
     def unreadable(self) -> Unreadable:

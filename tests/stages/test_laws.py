@@ -87,7 +87,7 @@ def chains(draw, account_id):
     """Postings of one account; now and then the venue's balance does not follow from the amounts."""
     balance, rows = draw(amounts), []
     for position, at in enumerate(sorted(draw(st.lists(instants, max_size=6)))):
-        amount = draw(amounts)
+        amount = draw(amounts | st.just(D("9e17")))
         slip = draw(st.sampled_from((0, 0, 0, 0, 1))) * D("0.5")
         balance = max(min(balance + amount + slip, D("9e17")), D("-9e17"))
         pending = draw(st.none() | numbers)
@@ -120,24 +120,24 @@ def ledgers(draw):
                 first, opened_at = rows[0]["balance_after"] - rows[0]["amount"], rows[0]["occurred_at"]
             opening = {"account_id": account_id, "kind": kind, "amount": first, "pending_amount": draw(st.none() | numbers)}
             openings.append(opening | {"opened_at": opened_at, "recorded_at": KNOWN})
-        if draw(st.booleans()):
-            watermarks.append({"account_id": account_id, "read_through": draw(instants)})
+        if read_through := draw(st.none() | instants | st.just(KNOWN)):
+            watermarks.append({"account_id": account_id, "read_through": read_through})
     return accounts, openings, draw(st.permutations(postings)), watermarks
 
 
 @st.composite
 def markets(draw):
     candles, coverage, products = [], [], []
-    for base in draw(st.lists(st.sampled_from(("BTC", "ETH", "USDC", "EUR")), unique=True)):
+    for base in draw(st.sampled_from(((), ("BTC",), ("ETH", "BTC"), ("USDC", "EUR", "ETH", "BTC")))):
         product_id = f"{base}-USD"
-        status = draw(st.sampled_from(("online", "online", "delisted", "offline")))
+        status = draw(st.sampled_from(("online", "online", "online", "delisted", "offline")))
         products.append(
             {
                 "product_id": product_id,
                 "base": base,
                 "quote": "USD",
                 "status": status,
-                "trading_disabled": draw(st.booleans()),
+                "trading_disabled": status != "online" and draw(st.booleans()),
                 "recorded_at": KNOWN,
             }
         )

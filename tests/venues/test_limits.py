@@ -1,0 +1,85 @@
+"""Two rules, each held against the venue's own arithmetic, with requests that arrive late and unevenly."""
+
+import random
+from collections import deque
+
+import pytest
+
+from pipelines.venues.limits import RollingWindow, TokenBucket, shared
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self):
+        return self.now
+
+
+def arrivals(limiter, clock, costs, latency):
+    """When each request reaches the venue, if every one is sent as soon as the limiter lets it."""
+    seen = []
+    for cost in costs:
+        clock.now += limiter.reserve(cost)
+        seen.append((clock.now + latency(), cost))
+    return sorted(seen)
+
+
+def refused_by_window(seen, quota, seconds=60.0):
+    window, refused = deque(), 0
+    for at, cost in seen:
+        while window and window[0][0] <= at - seconds:
+            window.popleft()
+        if sum(c for _, c in window) + cost > quota:
+            refused += 1
+        else:
+            window.append((at, cost))
+    return refused
+
+
+def refused_by_bucket(seen, rate, burst):
+    tokens, last, refused = float(burst), seen[0][0], 0
+    for at, _ in seen:
+        tokens, last = min(burst, tokens + (at - last) * rate), at
+        refused += tokens < 1
+        tokens -= tokens >= 1
+    return refused
+
+
+@pytest.mark.parametrize(("quota", "cost"), [(300, 3), (100, 12), (100, 1)])
+def test_a_rolling_window_never_refuses_us_and_we_use_95_percent_of_it(quota, cost):
+    clock, jitter = Clock(), random.Random(1)
+    seen = arrivals(RollingWindow(quota, clock=clock), clock, [cost] * (quota // cost) * 10 + [cost], lambda: jitter.uniform(0, 0.4))
+    assert refused_by_window(seen, quota) == 0
+    assert (len(seen) - 1) * cost / (seen[-1][0] - seen[0][0]) >= 0.95 * quota / 60
+
+
+def test_a_token_bucket_never_refuses_us_and_we_use_95_percent_of_it():
+    clock, jitter = Clock(), random.Random(1)
+    seen = arrivals(TokenBucket(15, 30, clock), clock, [1] * 2000, lambda: jitter.uniform(0, 0.2))
+    assert refused_by_bucket(seen, 15, 30) == 0
+    assert len(seen) / (seen[-1][0] - seen[0][0]) >= 0.95 * 15
+
+
+def test_a_leaky_bucket_at_the_same_rate_would_be_refused_by_the_window():
+    clock = Clock()
+    assert refused_by_window(arrivals(TokenBucket(100 / 60, 100, clock), clock, [1] * 300, lambda: 0.0), 100) > 0
+
+
+def test_those_who_wait_are_served_in_order_and_each_pays():
+    clock = Clock()
+    window = RollingWindow(2, 10, clock)
+    assert [window.reserve() for _ in range(5)] == [0, 0, 10.5, 10.5, 21]
+
+
+def test_what_somebody_else_used_from_the_same_address_counts():
+    clock = Clock()
+    window = RollingWindow(10, 10, clock)
+    window.reserve(2)
+    window.observe(9)
+    assert window.reserve(1) == 0
+    assert window.reserve(1) > 0
+
+
+def test_clients_of_one_key_share_one_allowance():
+    assert shared(("a", 1), lambda: TokenBucket(1, 1)) is shared(("a", 1), lambda: TokenBucket(1, 1))
+    assert shared(("a", 1), lambda: TokenBucket(1, 1)) is not shared(("b", 1), lambda: TokenBucket(1, 1))
