@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +19,8 @@ from pipelines.demo import Demo
 from pipelines.errors import ConfigError
 from pipelines.home import Home
 
+KINDLY = 10.0  # seconds Dagster has to end by itself
+
 
 def serve(home: Home, config: Path, port: int) -> int:
     """Until stopped; the exit code is Dagster's."""
@@ -25,16 +29,27 @@ def serve(home: Home, config: Path, port: int) -> int:
     with dg.DagsterInstance.get() as instance:
         runs.release_orphans(instance, home)
     environment = os.environ | {"CLOSEBOOK_CONFIG": str(config.absolute()), "CLOSEBOOK_HOME": str(home.root)}
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
     with ExitStack() as beside:
         if home.kind() == "demo":
             beside.enter_context(Demo(home).sandbox(_port(config)))
-        process = subprocess.Popen(command, env=environment, cwd=home.root)
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
-            return process.wait()
+        return _until_stopped(command, environment, home.root)
+
+
+def _until_stopped(command: list[str], environment: dict[str, str], folder: Path) -> int:
+    """Run until the command ends or we are told to: SIGINT and SIGTERM end its whole group, kindly and then for certain."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # set before the child starts, so that it ignores neither
+        signal.signal(number, lambda *_: stop.set())
+    process = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
+    while process.poll() is None and not stop.wait(0.2):
+        pass
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(KINDLY)
+    return 0 if stop.is_set() else process.returncode
 
 
 def _port(config: Path) -> int:

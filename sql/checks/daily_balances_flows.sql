@@ -16,12 +16,15 @@ WITH opening AS (
     FROM facts AS f ASOF JOIN closed_days AS c ON c.calendar = f.calendar AND f.occurred_at < c.as_of
     GROUP BY f.calendar, c.as_of, f.account_id
 ), book AS (
-    SELECT b.calendar, b.day, b.account_id, b.as_of, b.balance, o.amount AS opening,
+    SELECT b.calendar, b.day, b.account_id, b.as_of, b.balance, b.status_reasons, o.amount AS opening,
         CASE WHEN row_number() OVER days = 1 THEN o.amount ELSE lag(b.balance) OVER days END AS before
     FROM daily_balances AS b LEFT JOIN opening AS o USING (account_id)
     WINDOW days AS (PARTITION BY b.calendar, b.account_id ORDER BY b.as_of)
 )
 SELECT b.calendar, b.day, b.account_id, b.as_of, b.before, coalesce(f.postings, 0) AS postings, coalesce(f.amount, 0) AS flows, b.balance
 FROM book AS b LEFT JOIN flows AS f USING (calendar, as_of, account_id)
-WHERE (b.opening IS NULL) <> (b.balance IS NULL) -- only an unknown opening leaves the balance unknown
-    OR (b.before IS NOT NULL AND TRY(b.before + coalesce(f.amount, 0)) IS DISTINCT FROM b.balance) -- out of range is not equal
+WHERE NOT (b.balance IS NULL AND contains(coalesce(b.status_reasons, ''), 'OUT_OF_RANGE')) -- said on the row, and never counted on
+    AND (
+        (b.opening IS NULL) <> (b.balance IS NULL) -- only an unknown opening leaves the balance unknown
+        OR (b.before IS NOT NULL AND TRY(b.before + coalesce(f.amount, 0)) IS DISTINCT FROM b.balance) -- out of range is not equal
+    )

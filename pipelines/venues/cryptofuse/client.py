@@ -161,4 +161,4 @@ def _judge(reply: Reply, quote: Quote) -> VenueError | None:
     said = quote((error.get("message") if isinstance(error, dict) else None) or code)
     if reply.status == 401 and TOKEN not in reply.request:
         return Expired(f"{reply.asked} was refused: the token is not accepted ({said}).", "Check the key's rights.", reply.status)
-    return by_status(reply, said, str(code or ""))
+    return by_status(reply, said, quote(code))

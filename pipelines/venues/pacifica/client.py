@@ -129,4 +129,4 @@ def _refused(reply: Reply, said: str, code: object) -> VenueError:
         return RateLimited(f"{reply.asked} was refused: too many requests{because}.", LATER, retry_after(reply))
     if isinstance(code, int) and 500 <= code < 600:
         return Unreachable(f"{reply.asked} failed at the venue{because}.", LATER)
-    return Refusal(f"{reply.asked} did not succeed{because}.", "Check the account's address.", reply.status, str(code))
+    return Refusal(f"{reply.asked} did not succeed{because}.", "Check the account's address.", reply.status)
