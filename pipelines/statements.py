@@ -1,27 +1,187 @@
-"""Snapshot → statement files. A file is never overwritten: other bytes for the same scope and instant are the next version.
+"""The book at an instant → statements in every form, and the files they are written to. A file is never overwritten.
 
-What is on a statement is decided by `book`; how it reads, by `exports`.
+What is on a statement is decided here, from `book` and `evidence`; how it reads, by `exports`. Other bytes for the same scope and
+instant are the next version.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from inspect import getsource
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines.book import Reader, Snapshot, at
-from pipelines.exports import text
+from pipelines import __version__, verify
+from pipelines.book import Reader, Snapshot, at, instant_of
+from pipelines.errors import UsageError
+from pipelines.evidence import Evidence
+from pipelines.exports import movements, paper, tabular, text
+from pipelines.exports.bundle import bundle
+from pipelines.exports.display import instant
+from pipelines.exports.model import Heading, RollForward, Statement
+from pipelines.exports.sheet import sheet
 from pipelines.home import machine_errors, write_atomically
+from pipelines.stages import days as day_stage
+from pipelines.stages import rollforward, totals
+from pipelines.stages import statements as lines
+from pipelines.tables import CALENDARS, PORTFOLIOS, PUBLICATIONS
 
 By = Literal["portfolio", "asset"]
-Format = Literal["csv", "json"]
+Format = Literal["csv", "json", "pdf", "xlsx", "parquet", "bundle"]
+TextFormat = Literal["csv", "json"]
+FORMS: tuple[Format, ...] = ("csv", "json", "pdf", "xlsx", "parquet")
+EXTENSIONS = {"bundle": "zip"}
+
+_LIVE = """
+    SELECT portfolio, native_code, scope, amount, asked_at FROM venue_balances
+    WHERE recorded_at <= ? AND scope <> 'account'
+    QUALIFY row_number() OVER (PARTITION BY portfolio, native_code, scope ORDER BY recorded_at DESC, asked_at DESC) = 1
+    ORDER BY portfolio, scope, native_code
+"""
 
 
-def body(snapshot: Snapshot, by: By, form: Format) -> str:
-    """The statement's text."""
+@dataclass(frozen=True)
+class Question:
+    """What is asked: equal questions of equal publications have equal answers."""
+
+    as_of: datetime
+    known_at: datetime | None = None
+    portfolio: str | None = None
+    by: By = "portfolio"
+    calendar: str = "utc"
+    since: datetime | None = None
+
+    @property
+    def scope(self) -> str:
+        return self.portfolio or "all"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question put to one publication; each part is found when a form needs it."""
+
+    source: Reader
+    question: Question
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        return at(self.source, self.question.as_of, self.question.known_at, self.question.portfolio)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        return Evidence(self.source, self.snapshot.as_of, self.snapshot.known_at, self.question.portfolio)
+
+    @cached_property
+    def heading(self) -> Heading:
+        s, q = self.snapshot, self.question
+        close = closing_words(self.source, s.as_of, q.calendar)
+        policies = hashlib.sha256(text.csv(self.evidence.policies).encode()).hexdigest()
+        return Heading(q.scope, s.as_of, s.known_at, close, s.publication_id, f"closebook {__version__}", policies)
+
+    @cached_property
+    def statement(self) -> Statement:
+        s, e = self.snapshot, self.evidence
+        printed_rows = totals.printed(s.rows.lazy()).collect()
+        return Statement(
+            heading=self.heading,
+            by=self.question.by,
+            accounts=printed_rows,
+            assets=totals.printed(s.by_asset().lazy()).collect(),
+            classes=dict(e.accounts.filter(pl.col("asset").is_not_null()).select("asset", "asset_class").iter_rows()),
+            totals=totals.totals((s.rows if self.question.by == "portfolio" else s.by_asset()).lazy()).collect(),
+            subtotals=s.subtotals(),
+            unpriced=s.unpriced(),
+            zero=s.rows.filter(pl.col("balance") == 0).select("entity", "venue", "portfolio", "native_code", "asset"),
+            portfolios=self._portfolios(),
+            live=self._live(),
+            prices=e.prices,
+            policies=e.policies,
+            controls=self._controls(),
+            history=e.history(self.question.calendar),
+        )
+
+    @cached_property
+    def roll_forward(self) -> RollForward:
+        since, e, f = self._since(), self.evidence, self.evidence.facts
+        rows = rollforward.require_identity(rollforward.rollforward(f.postings, f.openings, f.accounts, since, e.as_of))
+        ends = (f.prices(day_stage.instant(moment)) for moment in (since, e.as_of))
+        bridge = rollforward.bridge(rows.lazy(), *ends).collect()
+        return RollForward(
+            heading=self.heading,
+            since=since,
+            opened=closing_words(self.source, since, self.question.calendar),
+            rows=rows,
+            columns=tuple(rollforward.columns(rows)),
+            bridge=bridge,
+            bridge_totals=rollforward.bridge_totals(bridge.lazy()).collect(),
+            own_transfers=rollforward.own_transfers(rows.lazy()).collect(),
+            annex=rollforward.annex(f.postings, f.openings, f.accounts, since, e.as_of).collect(),
+        )
+
+    def _since(self) -> datetime:
+        since = self.question.since
+        if since is None or since >= self.question.as_of:
+            raise UsageError("A roll-forward leads from an earlier instant to a later one.", "Give --from an instant before the as-of.")
+        return since
+
+    def _portfolios(self) -> pl.DataFrame:
+        """The portfolios in scope that were configured at K, each with what its accounts are read through."""
+        q, known = self.question, self.source.read(PORTFOLIOS, "recorded_at <= ?", self.snapshot.known_at)
+        read = self.evidence.read_through.group_by("portfolio").agg(pl.col("read_through").min())
+        return (
+            known.filter(pl.col("portfolio") == q.portfolio if q.portfolio else True)
+            .join(read, on="portfolio", how="left")
+            .select("entity", "venue", "portfolio", "venue_id", "read_through")
+            .sort("entity", "venue", "portfolio")
+        )
+
+    def _live(self) -> pl.DataFrame:
+        q = self.question
+        newest = self.source.sql(_LIVE, self.snapshot.known_at)
+        return newest.filter(pl.col("amount") != 0, pl.col("portfolio") == q.portfolio if q.portfolio else True)
+
+    def _controls(self) -> Mapping[str, int | str]:
+        """Counts by which a copy of the statement is checked."""
+        rows, known = self.snapshot.rows, self.source.read(PORTFOLIOS, "recorded_at <= ?", self.snapshot.known_at).height
+        counts = {
+            f"{kind} {word}": int((rows[f"{kind}_status"] == word).sum()) for kind in ("balance", "movements") for word in lines.WORST_LAST
+        }
+        return {
+            "portfolios": f"{self._portfolios().height} of {known} known portfolios",
+            "accounts": rows.height,
+            "entries before the instant": self.evidence.postings.height,
+            "priced": int(rows["value"].is_not_null().sum()),
+            "unpriced": self.snapshot.unpriced().height,
+            "at zero": int((rows["balance"] == 0).sum()),
+            "without a balance": rows["balance"].null_count(),
+            "marked": int(rows["status_reasons"].is_not_null().sum()),
+            **{name: count for name, count in counts.items() if count},
+            "refused rows in suspense": self.evidence.suspense.height,
+            "rows sha256": hashlib.sha256(text.csv(rows).encode()).hexdigest(),
+        }
+
+
+def closing_words(source: Reader, as_of: datetime, calendar: str) -> str:
+    """The close of a day where one of the calendar ends at the instant; else only what is in and what is not."""
+    entries = f"all entries before {instant(as_of)}"
+    for found in source.read(CALENDARS, "calendar = ?", calendar).to_dicts():
+        local = as_of.astimezone(ZoneInfo(found["timezone"])).date()
+        for day in (local, local - timedelta(days=1)):
+            if instant_of(source, day, calendar) == as_of:
+                where = found["timezone"] + (f" {found['cut_off']}" if found["cut_off"] != "00:00" else "")
+                return f"Close of {day.day} {day:%b %Y} ({where}): {entries}"
+    return entries[0].upper() + entries[1:]
+
+
+def body(snapshot: Snapshot, by: By, form: TextFormat) -> str:
+    """A snapshot's text, as the command of that name prints it."""
     rows = snapshot.rows if by == "portfolio" else snapshot.by_asset()
     if form == "csv":
         return text.csv(rows)
@@ -29,13 +189,57 @@ def body(snapshot: Snapshot, by: By, form: Format) -> str:
     return text.to_json(about, rows=rows, subtotals=snapshot.subtotals(), unpriced=snapshot.unpriced())
 
 
-def write(snapshot: Snapshot, scope: str, by: By, form: Format, folder: Path) -> Path:
+def form_of(answer: Answer, form: Format) -> bytes:
+    """The statement, or the roll-forward where the question has a beginning; a bundle holds both."""
+    q = answer.question
+    if form == "bundle":
+        return bundled(answer)
+    if form == "csv":  # needs the rows and nothing beside them
+        if q.since is not None:
+            return tabular.csv(answer.roll_forward.rows)
+        return tabular.csv(answer.snapshot.rows if q.by == "portfolio" else answer.snapshot.by_asset())
+    return _rendered(answer.statement if q.since is None else answer.roll_forward, form)
+
+
+def _rendered(document: Statement | RollForward, form: Format) -> bytes:
+    if form == "csv":
+        return tabular.csv(document.rows)
+    if form == "json":
+        return tabular.json_of(document)
+    if form == "parquet":
+        return tabular.parquet(document)
+    if form == "xlsx":
+        return sheet(document)
+    return paper.pdf(document) if isinstance(document, Statement) else movements.pdf(document)
+
+
+def bundled(answer: Answer) -> bytes:
+    """One .zip: every form, the evidence behind them, the manifest and the verifier."""
+    statement, evidence = answer.statement, answer.evidence
+    files = {f"statement.{form}": _rendered(statement, form) for form in FORMS if form != "csv"}
+    files |= {f"by_{by}.csv": tabular.csv(replace(statement, by=by).rows) for by in ("portfolio", "asset")}
+    if answer.question.since is not None:
+        files |= {f"roll_forward.{form}": _rendered(answer.roll_forward, form) for form in FORMS}
+        files["evidence/event_columns.csv"] = tabular.csv(answer.roll_forward.annex)
+    tables = ("accounts", "openings", "postings", "candles", "prices", "policies", "read_through", "daily_values", "suspense")
+    files |= {f"evidence/{name}.csv": tabular.csv(getattr(evidence, name)) for name in tables}
+    files["evidence/history.csv"] = tabular.csv(statement.history)
+    files["verify.py"] = getsource(verify).encode()
+    about = tabular.about(statement) | ({"from": answer.question.since} if answer.question.since else {})
+    return bundle(about, files)
+
+
+def write(answer: Answer, form: Format, folder: Path) -> Path:
     """`<scope>_<by>_<as_of>_v<n>.<ext>`; the file that already says the same is the answer."""
-    content = body(snapshot, by, form).encode()
-    stem = f"{scope}_{by}_{snapshot.as_of:%Y%m%dT%H%M%SZ}"
+    q = answer.question
+    what = q.by if q.since is None else f"rollforward-{q.since:%Y%m%dT%H%M%SZ}"
+    return _keep(form_of(answer, form), f"{q.scope}_{what}", q.as_of, EXTENSIONS.get(form, form), folder)
+
+
+def _keep(content: bytes, stem: str, as_of: datetime, extension: str, folder: Path) -> Path:
     version = 1
     with machine_errors(f"The statement cannot be written to {folder}"):
-        while (path := folder / f"{stem}_v{version}.{form}").exists():
+        while (path := folder / f"{stem}_{as_of:%Y%m%dT%H%M%SZ}_v{version}.{extension}").exists():
             if path.read_bytes() == content:
                 return path
             version += 1
@@ -46,8 +250,12 @@ def write(snapshot: Snapshot, scope: str, by: By, form: Format, folder: Path) ->
 def of_day(source: Reader, as_of: datetime, folder: Path) -> list[Path]:
     """One CSV per portfolio, and one by asset over all of them."""
     everything = at(source, as_of)
-    names = sorted(set(everything.rows["portfolio"]))
-    single = [(name, replace(everything, rows=everything.rows.filter(pl.col("portfolio") == name))) for name in names]
-    return [write(snapshot, name, "portfolio", "csv", folder) for name, snapshot in single] + [
-        write(everything, "all", "asset", "csv", folder)
-    ]
+    single = {name: everything.rows.filter(pl.col("portfolio") == name) for name in sorted(set(everything.rows["portfolio"]))}
+    made = [_keep(tabular.csv(rows), f"{name}_portfolio", as_of, "csv", folder) for name, rows in single.items()]
+    return [*made, _keep(tabular.csv(everything.by_asset()), "all_asset", as_of, "csv", folder)]
+
+
+def of_month(month: date) -> tuple[date, date]:
+    """The days at whose ends a month opens and closes."""
+    first = month.replace(day=1)
+    return first - timedelta(days=1), (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)

@@ -12,6 +12,8 @@ from decimal import Decimal
 
 import polars as pl
 
+DANGEROUS = r"\A[=+\-@\t\r\n'＝＋－＠]"  # spreadsheets read the wide forms too
+
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
     """Decimals and instants as the text that is printed; everything else, and every null, as it is."""
@@ -37,6 +39,15 @@ def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
 def csv(rows: pl.DataFrame) -> str:
     """Header and rows, no totals."""
     return plain(rows).write_csv(null_value="", line_terminator="\n", quote_style="necessary")
+
+
+def defused(frame: pl.DataFrame) -> pl.DataFrame:
+    """Text that a spreadsheet might run (= + - @ tab CR LF in front) gets a leading apostrophe; numbers, also negative ones, do not.
+
+    Text that begins with an apostrophe gets one more, so that taking one away always gives back what was there.
+    """
+    text = pl.col(pl.String)
+    return frame.with_columns(pl.when(text.str.contains(DANGEROUS)).then(pl.lit("'") + text).otherwise(text).name.keep())
 
 
 def to_json(about: Mapping[str, object], **lists: pl.DataFrame) -> str:

@@ -38,7 +38,9 @@ class Hours:
         self._frame = frame.select("time", *NUMBERS)
         self._starts: list[int] = frame["time"].to_list()
 
-    def shown(self, now: float, forming: bool, since: int | None = None, until: int | None = None, newest: int | None = None) -> list[Candle]:
+    def shown(
+        self, now: float, forming: bool, since: int | None = None, until: int | None = None, newest: int | None = None
+    ) -> list[Candle]:
         """Hours with since <= start <= until that exist at `now` (seconds), the last `newest` of them."""
         end = bisect_left(self._starts, now) if forming else bisect_right(self._starts, now - HOUR)
         first = 0 if since is None else bisect_left(self._starts, since)

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -46,15 +46,19 @@ class Dataset:
     policies: Sequence[Mapping[str, Any]]
 
     @property
+    def start_instant(self) -> datetime:
+        return datetime.combine(self.start, time(), UTC)
+
+    @property
     def end_instant(self) -> datetime:
-        return datetime(self.end.year, self.end.month, self.end.day, tzinfo=UTC)
+        return datetime.combine(self.end, time(), UTC)
 
 
 def load(folder: Path) -> Dataset:
     """The dataset in `folder`; UsageError names the file and the line that is wrong."""
     path = folder / "dataset.toml"
     told = _toml(path)
-    declared = [_Declared.read(path, entry) for entry in _tables(path, told, "portfolio")]
+    declared = [_Declared.read(path, entry) for entry in tables(path, told, "portfolio")]
     if not declared:
         raise UsageError(f"{path} declares no [[portfolio]].", MEND)
     if len({d.name for d in declared}) < len(declared):
@@ -71,7 +75,7 @@ def load(folder: Path) -> Dataset:
         portfolios={d.name: Portfolio(d.name, d.venue, d.entity, d.opening, events[d.name]) for d in declared},
         hours=candles.read(folder),
         products=_products(folder / "products.json"),
-        policies=_tables(path, told, "policy"),
+        policies=tables(path, told, "policy"),
     )
 
 
@@ -82,8 +86,9 @@ def _toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not TOML: {broken}.", MEND) from None
 
 
-def _tables(path: Path, told: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    found = told.get(name, [])
+def tables(path: Path, told: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The entries of [[name]], none where there are none."""
+    found: Any = told.get(name, [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise UsageError(f"{path}: {name} is not written as [[{name}]].", MEND)
     return found
@@ -132,10 +137,10 @@ def _opening(path: Path, name: str, venue: str, entry: object) -> dict[str, Deci
 
 def _products(path: Path) -> list[dict[str, Any]]:
     try:
-        found = json.loads(text_of(path))
+        found: Any = json.loads(text_of(path))
     except json.JSONDecodeError as broken:
         raise UsageError(f"{path} is not JSON: {broken}.", "Write it as GET /products returns it.") from None
     fits = isinstance(found, list) and all(isinstance(p, dict) and all(isinstance(p.get(key), str) for key in PRODUCT) for p in found)
     if not fits:
         raise UsageError(f"{path} is not a list of products with {', '.join(PRODUCT)}.", "Write it as GET /products returns it.")
-    return found
+    return list(found)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.errors import UsageError
 from pipelines.sandbox import ledger
-from pipelines.sandbox.dataset import Dataset
+from pipelines.sandbox.dataset import Dataset, tables
 from pipelines.sandbox.files import text_of
 from pipelines.sandbox.values import instant
 
@@ -53,7 +53,7 @@ def load(dataset: Dataset, path: Path | None) -> Faults:
         raise UsageError(f"{path} is not TOML: {broken}.", "Mend that line.") from None
     if strange := set(told) - {"late"}:
         raise UsageError(f"{path}: {min(strange)!r} is no fault that the sandbox knows.", "It knows [[late]].")
-    return Faults(tuple(_late(path, number, entry, dataset) for number, entry in enumerate(told.get("late", []), 1)))
+    return Faults(tuple(_late(path, number, entry, dataset) for number, entry in enumerate(tables(path, told, "late"), 1)))
 
 
 _REQUIRED: Mapping[str, Callable[[object], bool]] = {
@@ -65,13 +65,16 @@ _REQUIRED: Mapping[str, Callable[[object], bool]] = {
     "visible_from": lambda v: isinstance(v, str | datetime),
     "restate": lambda v: isinstance(v, bool),
 }
+_OPTIONAL: Mapping[str, Callable[[object], bool]] = {"event_id": lambda v: isinstance(v, str) and v.isdecimal()}
 
 
 def _late(path: Path, number: int, entry: Mapping[str, Any], dataset: Dataset) -> Late:
     place = f"{path}, [[late]] number {number}"
-    if bad := [key for key, fits in _REQUIRED.items() if not fits(entry.get(key))]:
+    bad = [key for key, fits in _REQUIRED.items() if not fits(entry.get(key))]
+    bad += [key for key, fits in _OPTIONAL.items() if key in entry and not fits(entry[key])]
+    if bad:
         raise UsageError(f"{place}: {bad[0]} is missing or not of its form.", "Instants and amounts are text, restate is true or false.")
-    if strange := set(entry) - set(_REQUIRED) - {"event_id"}:
+    if strange := set(entry) - set(_REQUIRED) - set(_OPTIONAL):
         raise UsageError(f"{place}: {min(strange)!r} is not known.", MEND)
     ledger.require_portfolio(entry["portfolio"], dataset.portfolios, path)
     venue = dataset.portfolios[entry["portfolio"]].venue
@@ -85,7 +88,7 @@ def _late(path: Path, number: int, entry: Mapping[str, Any], dataset: Dataset) -
     except ValueError:
         raise UsageError(f"{place}: visible_from is not an instant such as 2025-01-31T00:00:00Z.", MEND) from None
     return Late(
-        entry["portfolio"], entry["native_code"], at, entry["event_type"], amount, visible_from, entry["restate"], str(entry.get("event_id", ""))
+        entry["portfolio"], entry["native_code"], at, entry["event_type"], amount, visible_from, entry["restate"], entry.get("event_id", "")
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def wrong(path: Path, place: str, what: str) -> UsageError:
 
 
 def _csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    reader = csv.reader(text_of(path).splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text_of(path)), strict=True)
     try:
         header = next(reader, [])
         _require_columns(path, header, columns)

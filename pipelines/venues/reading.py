@@ -77,7 +77,7 @@ def exact(name: str, raw: msgspec.Raw) -> Decimal:
     if len(text) > 200 or not _NUMBER.fullmatch(text):
         raise BadRow(f"{name} is not a number")
     number = Decimal(text)
-    if int(number.as_tuple().exponent) < -PLACES - 1:
+    if int(number.as_tuple().exponent) < -PLACES:
         raise BadRow(f"{name} has more than {PLACES} decimals")
     if not number:
         return Decimal(0)

@@ -81,6 +81,12 @@ def test_a_storm_ends_when_the_time_is_up_however_many_attempts_are_left():
     assert 2 <= len(asked) <= 8
 
 
+def test_waiting_for_our_turn_does_not_use_up_our_patience():
+    storm = [Answer(b"", 500), Answer(b"", 500), FINE]
+    page, _ = ask(storm, Patience(attempts=3, total=0.15, first=0.01, longest=0.01, jitter=0.0), rate=5.0, burst=1)
+    assert page.body == b"[]"
+
+
 def test_a_wait_longer_than_our_patience_is_not_begun():
     error, asked = ask(lambda _: Answer({}, 429, {"Retry-After": "3600"}))
     assert isinstance(error, RateLimited)

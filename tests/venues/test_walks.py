@@ -116,7 +116,7 @@ def test_a_row_at_the_very_instant_does_not_stop_the_walk():
 
 def test_a_list_that_is_not_newest_first_is_read_to_its_end():
     def script(asked):
-        rows = {None: [event(2), event(9)], "c1": [event(8), event(1)]}[asked.query.get("cursor")]
+        rows = {None: [event(5), event(9), event(2)], "c1": [event(8), event(1)]}[asked.query.get("cursor")]
         return Answer(
             {
                 "success": True,

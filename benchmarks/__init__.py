@@ -1,0 +1,1 @@
+"""How fast, measured: generated books, floors, peers, and the engine, in the same run. Not part of the package."""

@@ -1,0 +1,127 @@
+"""A seeded book of any size, written straight into a warehouse file: 1,000 postings an account over one year, every chain whole.
+
+Layouts say in which order the rows lie: `time` (one feed), `pulled` (day by day, account by account within the day) and
+`accounts` (a first pull: one account after the other). No engine is run here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from pipelines.tables import ACCOUNTS, CALENDARS, CLOSED_DAYS, OPENINGS, PORTFOLIOS, PUBLICATIONS, PULLS, Table
+from pipelines.warehouse import Warehouse
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+DAYS = 365
+END = START + timedelta(days=DAYS)
+AN_ACCOUNT = 1_000  # postings
+A_PORTFOLIO = 100  # accounts
+CHUNK = 1_000_000
+ASSETS = ("BTC", "ETH", "SOL", "USD", "ADA", "XRP", "LTC", "DOT", "EUR", "LINK")
+LAYOUTS = ("time", "pulled", "accounts")
+RECORDED = END + timedelta(hours=1)
+
+
+@dataclass
+class Feed:
+    """Chunks of postings in time order; each account's balance goes on where the chunk before left it."""
+
+    postings: int
+    seed: int = 7
+
+    def __post_init__(self) -> None:
+        self.accounts = max(self.postings // AN_ACCOUNT, 1)
+        self.rng = np.random.default_rng(self.seed)
+        self.balance = np.zeros(self.accounts, dtype=np.int64)  # 10^-8 units
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        chunks = max(self.postings // CHUNK, 1)
+        span = int(timedelta(days=DAYS) / timedelta(microseconds=1))
+        edges = np.linspace(0, span, chunks + 1).astype(np.int64) + int(START.timestamp()) * 1_000_000
+        for n in range(chunks):
+            yield self._chunk(min(CHUNK, self.postings), int(edges[n]), int(edges[n + 1]))
+
+    def _chunk(self, size: int, since: int, until: int) -> pl.DataFrame:
+        account = self.rng.integers(0, self.accounts, size)
+        at = np.sort(self.rng.integers(since, until, size))
+        amount = self.rng.integers(-(10**9), 10**10, size)
+        by_account = np.argsort(account, kind="stable")
+        account, at, amount = account[by_account], at[by_account], amount[by_account]
+        same = np.append(False, account[1:] == account[:-1])
+        twin = same & (self.rng.random(size) < 0.01)  # shares its instant with the posting before
+        twin[1:] &= ~twin[:-1]
+        at[twin] = at[np.flatnonzero(twin) - 1]
+        frame = {"account": account, "moment": at, "position": twin.astype(np.int32), "amount": amount}
+        return pl.DataFrame(frame | {"after": self._balances(account, amount, ~same)}).sort("moment", maintain_order=True)
+
+    def _balances(self, account: np.ndarray, amount: np.ndarray, first: np.ndarray) -> np.ndarray:
+        total = np.cumsum(amount)
+        starts = np.flatnonzero(first)
+        before = np.repeat(total[starts] - amount[starts], np.diff(np.append(starts, len(account))))
+        after: np.ndarray = self.balance[account] + total - before
+        self.balance[account] = after
+        return after
+
+
+INSERT = """
+    INSERT INTO postings SELECT account::INTEGER + 1, make_timestamptz(moment), position,
+        concat('e', moment), 'match', (amount * 0.00000001::DECIMAL(9,8))::DECIMAL(38,18), (after * 0.00000001::DECIMAL(9,8))::DECIMAL(38,18),
+        CASE WHEN account % 5 = 0 THEN 0::DECIMAL(38,18) END, {recorded}, NULL, {page} FROM {source} {order}
+"""
+PAGE = "md5((moment // 86400000000)::VARCHAR) || md5((account // 100)::VARCHAR)"
+PULLED = "make_timestamptz((moment // 86400000000 + 1) * 86400000000 + 3600000000)"
+
+
+def generate(path: Path, postings: int, layout: str = "time") -> None:
+    """Write the book; `path` must not exist yet."""
+    warehouse = Warehouse(path, memory_limit="8GB")
+    con = warehouse._con
+    feed = Feed(postings)
+    _write(warehouse, _registers(feed.accounts))
+    if layout == "time":
+        for chunk in feed:
+            con.register("chunk", chunk.to_arrow())
+            con.execute(INSERT.format(recorded=PULLED, page=PAGE, source="chunk", order=""))
+    else:
+        con.register("feed", pl.concat(feed).to_arrow())
+        order = "ORDER BY account, moment, position" if layout == "accounts" else "ORDER BY moment // 86400000000, account, moment, position"
+        con.execute(INSERT.format(recorded=PULLED, page=PAGE, source="feed", order=order))
+    warehouse.close()
+
+
+def _registers(accounts: int) -> dict[Table, pl.DataFrame]:
+    portfolios = [f"p{n:05d}" for n in range((accounts - 1) // A_PORTFOLIO + 1)]
+    numbers = range(1, accounts + 1)
+    owner = [portfolios[(n - 1) // A_PORTFOLIO] for n in numbers]
+    code = [f"{ASSETS[n % len(ASSETS)]}{n}" for n in numbers]
+    asset = [ASSETS[n % len(ASSETS)] for n in numbers]
+    known = {"recorded_at": START}
+    return {
+        PORTFOLIOS: PORTFOLIOS.frame({"portfolio": p, "entity": "acme", "venue": "pacifica"} | known for p in portfolios),
+        ACCOUNTS: pl.DataFrame({"account_id": numbers, "portfolio": owner, "native_code": code, "asset": asset}).with_columns(
+            asset_class=pl.when(pl.col("asset").is_in(["USD", "EUR"])).then(pl.lit("fiat")).otherwise(pl.lit("crypto")),
+            recorded_at=pl.lit(START),
+        ),
+        OPENINGS: OPENINGS.frame({"account_id": n, "kind": "INCEPTION", "amount": 0, "opened_at": START} | known for n in numbers),
+        PULLS: pl.DataFrame({"portfolio": owner, "subject": code}).with_columns(
+            kind=pl.lit("ACCOUNT"), read_through=pl.lit(END), asked_at=pl.lit(END), batch=pl.lit(""), recorded_at=pl.lit(START)
+        ),
+        CALENDARS: CALENDARS.frame([{"calendar": "utc", "timezone": "UTC", "cut_off": "00:00"}]),
+        CLOSED_DAYS: CLOSED_DAYS.empty(),
+        PUBLICATIONS: PUBLICATIONS.frame(
+            [{"publication_id": 1, "known_through": RECORDED + timedelta(days=2), "built_at": RECORDED, "software": "benchmark", "book_start": START.date()}]
+        ),
+    }  # fmt: skip
+
+
+def _write(warehouse: Warehouse, frames: dict[Table, pl.DataFrame]) -> None:
+    with warehouse.commit("generated", at=START) as commit:
+        for table, frame in frames.items():
+            missing = [pl.lit(None, t).alias(n) for n, t in table.schema.items() if n not in frame.columns]
+            commit.insert(table, frame.with_columns(missing).cast(dict(table.schema)), counts=False)

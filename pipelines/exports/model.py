@@ -1,0 +1,94 @@
+"""What a statement says, before anybody writes it down: frames and facts. Every form prints these, and adds nothing up itself.
+
+How they are found is `statements`' work; how they read in CSV, JSON, XLSX, Parquet and PDF is the other modules' here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+FOOTER = "Prepared by management from venue records. Not audited; not a venue confirmation."
+INDICATIVE = (
+    "Indicative value: 24-hour volume-weighted average of Coinbase hourly closes. "
+    "Not a fair-value measurement; the price source may not be your principal market."
+)
+NO_GAINS = "Cost basis, gains and losses are not computed."
+METHOD = "VWAP_24H"
+ROUNDING = "half-even"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What identifies a document: equal headings, equal bytes."""
+
+    scope: str  # a portfolio's name, or all
+    as_of: datetime
+    known_at: datetime
+    close: str  # "Close of 31 Jan 2025 (UTC): all entries before 2025-02-01 00:00:00Z"
+    publication: int
+    software: str
+    policies_sha256: str
+
+    def facts(self) -> dict[str, object]:
+        """As JSON, the manifest and the Parquet file carry them."""
+        return {
+            "scope": self.scope,
+            "as_of": self.as_of,
+            "known_at": self.known_at,
+            "close": self.close,
+            "publication": self.publication,
+            "software": self.software,
+            "policies_sha256": self.policies_sha256,
+            "method": METHOD,
+            "rounding": ROUNDING,
+        }
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Balances and indicative values at one instant, by portfolio or by asset."""
+
+    heading: Heading
+    by: str
+    accounts: pl.DataFrame  # lines by portfolio: the columns of the CSV, and `printed`, `minor_units`
+    assets: pl.DataFrame  # lines by asset, likewise
+    classes: Mapping[str, str]  # asset → fiat, stable or crypto
+    totals: pl.DataFrame  # priced totals, exact and as printed
+    subtotals: pl.DataFrame  # per entity, currency and price basis
+    unpriced: pl.DataFrame  # what the totals leave out
+    zero: pl.DataFrame  # accounts that hold nothing
+    portfolios: pl.DataFrame  # venue, the venue's id, read through
+    live: pl.DataFrame  # what venues report live beside the balance: holds, and what is not in the book
+    prices: pl.DataFrame  # one row per asset, with the market behind it
+    policies: pl.DataFrame
+    controls: Mapping[str, int | str]  # counts to check a copy by
+    history: pl.DataFrame  # value per closed day, entity and currency, for the chart
+
+    @property
+    def lines(self) -> pl.DataFrame:
+        """What is printed line by line, `printed` beside `value`."""
+        return self.accounts if self.by == "portfolio" else self.assets
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """Exactly the columns of the CSV."""
+        return self.lines.drop("printed", "minor_units")
+
+
+@dataclass(frozen=True)
+class RollForward:
+    """What led from one instant to another, per account, and the value bridge between them."""
+
+    heading: Heading
+    since: datetime
+    opened: str  # the words of the opening instant
+    rows: pl.DataFrame  # opening + columns = closing
+    columns: tuple[str, ...]  # the movement columns of `rows`
+    bridge: pl.DataFrame
+    bridge_totals: pl.DataFrame
+    own_transfers: pl.DataFrame
+    annex: pl.DataFrame  # venue and event type → column

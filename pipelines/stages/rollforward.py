@@ -1,0 +1,241 @@
+"""postings + openings + accounts over [since, until) → opening + columns = closing, per account; and the value bridge between them.
+
+One table says which column an event type belongs to at which venue; a type it does not know gets a column of its own.
+Opening and closing are per venue: the balance the venue reported. What the chain does not explain is a column, never spread,
+and what it adds up to since the opening separates the venue's closing from the book's. No price is looked up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+
+from pipelines.errors import ContractError
+from pipelines.stages import exact
+from pipelines.tables import INSTANT, MONEY
+
+IN_OUT = {"deposits": "withdrawals", "trades_in": "trades_out"}
+"""Columns whose decreases stand in a column of their own."""
+COLUMNS = (
+    "deposits", "withdrawals", "trades_in", "trades_out", "trading_net", "fees", "interest", "funding", "liquidations", "rewards",
+    "own_transfers",
+)  # fmt: skip
+UNKNOWN = "other: "
+"""What a column of a type that is not in the table begins with."""
+EVENT_COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "coinbase": {
+        "transfer": "deposits",  # the ledger does not tell transfers between own profiles from the others
+        **dict.fromkeys(
+            ("match", "otc_match", "rfq_match", "conversion", "match_conversion", "stake_wrap"), "trades_in"
+        ),
+        **dict.fromkeys(("fee", "otc_fee", "rfq_fee", "conversion_fee"), "fees"),
+        "margin_interest": "interest",
+        **dict.fromkeys(("rebate", "tax_credit"), "rewards"),
+    },
+    "pacifica": {
+        **dict.fromkeys(("deposit", "deposit_release"), "deposits"),
+        "withdraw": "withdrawals",
+        "trade": "trading_net",
+        "fee": "fees",
+        "funding": "funding",
+        **dict.fromkeys(("market_liquidation", "backstop_liquidation", "adl_liquidation"), "liquidations"),
+        **dict.fromkeys(("payout", "rebate", "cashback", "referral", "airdrop"), "rewards"),
+        "subaccount_transfer": "own_transfers",
+    },
+    "cryptofuse": {
+        "deposit": "deposits",
+        "withdrawal": "withdrawals",
+        "fee": "fees",
+        **dict.fromkeys(("to_sub", "to_master"), "own_transfers"),
+    },
+}  # fmt: skip
+SIGNED = ("transfer", "match", "otc_match", "rfq_match", "conversion", "match_conversion", "stake_wrap")
+"""Types whose sign decides the column."""
+
+_IDENTITY = ("account_id", "entity", "venue", "portfolio", "native_code", "asset", "network")
+_ENDS = ("opening", "opened_in_period", "unexplained", "closing", "book_opening", "book_closing", "entries")
+
+
+def rollforward(postings: pl.LazyFrame, openings: pl.LazyFrame, accounts: pl.LazyFrame, since: datetime, until: datetime) -> pl.DataFrame:
+    """One row per account that was in the book before `until`; its columns are the same for all, unknown types included.
+
+    Facts as known. opening + opened_in_period + columns + unexplained = closing, wherever the opening is known.
+    """
+    chain = _chain(postings, openings, until)
+    entries = _in_columns(chain.filter(pl.col("occurred_at") >= since), accounts).collect()
+    names = [*COLUMNS, *sorted(set(entries["column"]) - set(COLUMNS))]
+    sums = entries.pivot(on="column", index="account_id", values="amount").with_columns(
+        pl.lit(0, MONEY).alias(name) for name in names if name not in entries["column"]
+    )
+    return (
+        _ends(chain, openings, accounts, since, until)
+        .join(sums.lazy(), on="account_id", how="left")
+        .with_columns(pl.col(names).fill_null(0))
+        .select(
+            *_IDENTITY[1:], "opening", "opened_in_period", *names, "unexplained", "closing", "book_opening", "book_closing", "entries",
+        )
+        .sort("entity", "venue", "portfolio", "asset", "native_code", nulls_last=True)
+        .collect()
+    )  # fmt: skip
+
+
+def columns(table: pl.DataFrame) -> list[str]:
+    """The names of its movement columns, as they stand."""
+    return [name for name in table.columns if name not in (*_IDENTITY, *_ENDS)]
+
+
+def require_identity(table: pl.DataFrame) -> pl.DataFrame:
+    """The table, or an error naming the first row whose columns do not lead from its opening to its closing."""
+    parts = (pl.col(name).fill_null(0) for name in ("opening", "opened_in_period", *columns(table), "unexplained"))
+    wrong = table.filter(pl.col("book_closing").is_not_null() & (pl.sum_horizontal(parts) != pl.col("closing")))
+    if not wrong.is_empty():
+        raise ContractError(f"The roll-forward of {wrong['portfolio'][0]} {wrong['native_code'][0]} does not lead to its closing.")
+    return table
+
+
+def annex(postings: pl.LazyFrame, openings: pl.LazyFrame, accounts: pl.LazyFrame, since: datetime, until: datetime) -> pl.LazyFrame:
+    """venue, event type → the columns of its increases and decreases, and how many entries the period has of it."""
+    mine = _chain(postings, openings, until).filter(pl.col("occurred_at") >= since)
+    return (
+        mine.join(accounts.select("account_id", "venue"), on="account_id")
+        .group_by("venue", "event_type")
+        .agg(entries=pl.len())
+        .with_columns(increases=_column(pl.lit(1)), decreases=_column(pl.lit(-1)))
+        .select("venue", "event_type", "increases", "decreases", "entries")
+        .sort("venue", "event_type")
+    )
+
+
+def own_transfers(table: pl.LazyFrame) -> pl.LazyFrame:
+    """Per entity and asset: own transfers out and in; what is left is in transit, or a leg the venue does not mark as one."""
+    moved = pl.col("own_transfers")
+    return (
+        table.filter(moved != 0)
+        .group_by("entity", asset=pl.coalesce("asset", "native_code"))
+        .agg(out=exact.total(moved.filter(moved < 0)).fill_null(0), into=exact.total(moved.filter(moved > 0)).fill_null(0))
+        .with_columns(left=pl.col("out") + pl.col("into"))
+        .sort("entity", "asset")
+    )
+
+
+def bridge(table: pl.LazyFrame, before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
+    """The book's opening value → its closing value; not gain or loss.
+
+    opening × old price, + opening × (new price − old price), + net movements × new price. Products are rounded at 18 places,
+    each; what that leaves stands in `rounding`. Where a price is missing or its currency changed there is a reason instead.
+    """
+    price = ("price", "currency", "reason")
+    opening, net = pl.col("opening_units"), pl.col("movement_units")
+    old, new = pl.when(opening == 0).then(pl.col("closing_price")).otherwise("opening_price"), pl.col("closing_price")
+    reason = (
+        pl.when(pl.col("asset").is_null()).then(pl.lit("UNMAPPED_ASSET"))
+        .when(opening.is_null() | net.is_null()).then(pl.lit("OPENING_UNKNOWN"))
+        .when(new.is_null()).then("reason")
+        .when(old.is_null()).then(pl.lit("OPENING_") + pl.col("opening_reason"))
+        .when((opening != 0) & (pl.col("currency") != pl.col("opening_currency"))).then(pl.lit("CURRENCY_CHANGED"))
+    )  # fmt: skip
+    values = {
+        "opening_value": exact.product(opening, old),
+        "price_effect": exact.product(opening, new - old),
+        "movement_value": exact.product(net, new),
+        "closing_value": exact.product(opening + net, new),
+    }
+    return (
+        table.with_columns(opening_units=_at_opening(), movement_units=pl.col("book_closing") - _at_opening())
+        .join(before.select("asset", *(pl.col(n).alias(f"opening_{n}") for n in price)), on="asset", how="left")
+        .join(after.select("asset", "currency", "reason", closing_price="price"), on="asset", how="left")
+        .with_columns(bridge_reason=reason)
+        .with_columns(pl.when(pl.col("bridge_reason").is_null()).then(expr).alias(name) for name, expr in values.items())
+        .with_columns(rounding=pl.col("closing_value") - pl.sum_horizontal("opening_value", "price_effect", "movement_value"))
+        .select(
+            *_IDENTITY[1:], "currency", "opening_units", "opening_price", "opening_value", "price_effect", "movement_units",
+            "closing_price", "movement_value", "rounding", "closing_value", reason="bridge_reason",
+        )
+    )  # fmt: skip
+
+
+def bridge_totals(bridge: pl.LazyFrame) -> pl.LazyFrame:
+    """Per entity and currency, the rows that are bridged added up."""
+    names = ("opening_value", "price_effect", "movement_value", "rounding", "closing_value")
+    return (
+        bridge.filter(pl.col("reason").is_null())
+        .group_by("entity", "currency")
+        .agg(*(exact.total(pl.col(name)).alias(name) for name in names), rows=pl.len())
+        .sort("entity", "currency")
+    )
+
+
+def _at_opening() -> pl.Expr:
+    """Units in the book at `since`; none where the account was opened later."""
+    opened_later = pl.col("opening").is_null() & pl.col("opened_in_period").is_not_null()
+    return pl.when(opened_later).then(pl.lit(0, MONEY)).otherwise("book_opening")
+
+
+def _chain(postings: pl.LazyFrame, openings: pl.LazyFrame, until: datetime) -> pl.LazyFrame:
+    """Postings before `until` that count, in order, each with what the chain does not explain at it."""
+    before = pl.col("balance_after").shift(1).over("account_id").fill_null(pl.col("opened_with"))
+    return (
+        postings.join(_opened(openings), on="account_id")
+        .filter(pl.col("occurred_at") < until, pl.col("occurred_at") >= pl.col("opened_at"))
+        .sort("account_id", "occurred_at", "position")
+        .with_columns(gap=pl.col("balance_after") - before - pl.col("amount"))
+    )
+
+
+def _opened(openings: pl.LazyFrame) -> pl.LazyFrame:
+    known = pl.when(pl.col("kind") != "UNKNOWN").then("amount")
+    return openings.select("account_id", "opened_at", opened_with=exact.in_range(known))
+
+
+def _in_columns(entries: pl.LazyFrame, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    return (
+        entries.join(accounts.select("account_id", "venue"), on="account_id")
+        .with_columns(column=_column(pl.col("amount")))
+        .group_by("account_id", "column")
+        .agg(amount=exact.total(pl.col("amount")))
+    )
+
+
+def _column(amount: pl.Expr) -> pl.Expr:
+    """The column of a posting: by venue and event type, and by its sign where the type goes both ways."""
+    key = pl.concat_str("venue", pl.lit("\n"), "event_type")
+    flat = {f"{venue}\n{kind}": column for venue, kinds in EVENT_COLUMNS.items() for kind, column in kinds.items()}
+    named = key.replace_strict(flat, default=None, return_dtype=pl.String)
+    outward = pl.col("event_type").is_in(SIGNED) & (amount < 0)
+    known = pl.when(outward).then(named.replace(IN_OUT)).otherwise(named)
+    return pl.coalesce(known, pl.lit(UNKNOWN) + pl.col("event_type"))
+
+
+def _ends(chain: pl.LazyFrame, openings: pl.LazyFrame, accounts: pl.LazyFrame, since: datetime, until: datetime) -> pl.LazyFrame:
+    """What stands at both ends, per venue and in the book, and what the chain leaves unexplained between them."""
+    earlier, gap, reported = pl.col("occurred_at") < since, pl.col("gap"), pl.col("balance_after")
+    opened_before, known = pl.col("opened_at") < since, pl.col("opened_with").is_not_null()
+    return (
+        accounts.select(_IDENTITY)
+        .join(_opened(openings), on="account_id", how="left")
+        .filter(pl.col("opened_at").is_null() | (pl.col("opened_at") < pl.lit(until, INSTANT)))
+        .join(
+            chain.group_by("account_id", maintain_order=True).agg(
+                reported_before=reported.filter(earlier).last(),
+                reported=reported.last(),
+                drift_before=exact.total(gap.filter(earlier)),
+                unexplained=exact.total(gap.filter(~earlier)),
+                entries=(~earlier).sum(),
+            ),
+            on="account_id",
+            how="left",
+        )
+        .with_columns(pl.col("drift_before", "unexplained", "entries").fill_null(0))
+        .with_columns(
+            opening=pl.when(opened_before).then(pl.coalesce("reported_before", "opened_with")),
+            opened_in_period=pl.when(~opened_before).then("opened_with"),
+            closing=pl.coalesce("reported", "opened_with"),
+        )
+        .with_columns(
+            unexplained=pl.when(known).then("unexplained"),
+            book_opening=exact.in_range(pl.when(known).then(pl.col("opening") - pl.col("drift_before"))),
+            book_closing=exact.in_range(pl.when(known).then(pl.col("closing") - pl.col("drift_before") - pl.col("unexplained"))),
+        )
+    )
