@@ -5,7 +5,7 @@ A run that was killed goes on here; a lost warehouse is rebuilt here: one path f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ import polars as pl
 from pipelines import labels
 from pipelines.archive import Archive, Archived
 from pipelines.config import Config
+from pipelines.errors import Unreadable
 from pipelines.pages import Batch
 from pipelines.stages import ledger
 from pipelines.tables import (
@@ -39,9 +40,7 @@ from pipelines.tables import (
 from pipelines.venues import wire
 from pipelines.warehouse import Commit, Warehouse
 
-HOUR = timedelta(hours=1)
 DAY = timedelta(hours=24)
-TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -53,15 +52,37 @@ class Walk:
     refused: pl.DataFrame
 
 
-def catch_up(warehouse: Warehouse, archive: Archive, config: Config) -> Iterator[Archived]:
-    """Commit every archived batch that the warehouse has not seen."""
+@dataclass(frozen=True)
+class Ingested:
+    """One batch, committed; `error` where a page of it could not be read and waits in suspense."""
+
+    batch: Batch
+    error: str = ""
+
+
+def catch_up(warehouse: Warehouse, archive: Archive, config: Config) -> list[Ingested]:
+    """Commit every archived batch that the warehouse has not seen. One that cannot be read stops none of the others."""
     newest = warehouse.sql("SELECT max(batch) AS name FROM pages")["name"][0] or ""
-    for name in archive.names(after=newest):
-        archived = archive.get(name)
-        with warehouse.commit(f"batch {name}", at=archived.recorded_at) as commit:
+    return [_ingest(warehouse, archive.get(name), config) for name in archive.names(after=newest)]
+
+
+def _ingest(warehouse: Warehouse, archived: Archived, config: Config) -> Ingested:
+    try:
+        with warehouse.commit(f"batch {archived.name}", at=archived.recorded_at) as commit:
             _index_pages(commit, archived)
             _KINDS[archived.batch.kind](warehouse, commit, archived, config)
-        yield archived
+    except Unreadable as error:
+        with warehouse.commit(f"unreadable batch {archived.name}", at=archived.recorded_at) as commit:
+            _index_pages(commit, archived)
+            _suspend(warehouse, commit, archived.batch, _whole_batch(archived, error))
+        return Ingested(archived.batch, str(error))
+    return Ingested(archived.batch)
+
+
+def _whole_batch(archived: Archived, error: Unreadable) -> pl.DataFrame:
+    """Suspense for pages that cannot be read: the words are in the archive, under the first page's hash."""
+    row = {"native_code": None, "reason": str(error), "row": archived.name, "page_sha256": archived.batch.pages[0].sha256, "position": 0}
+    return pl.DataFrame([row], schema={"native_code": TEXT, "reason": TEXT, "row": TEXT, "page_sha256": TEXT, "position": INT})
 
 
 def _index_pages(commit: Commit, archived: Archived) -> None:

@@ -17,7 +17,7 @@ import polars as pl
 from pipelines import ingest, venues
 from pipelines.archive import Archive
 from pipelines.config import Config, Portfolio
-from pipelines.errors import ConfigError, Refused, VenueError
+from pipelines.errors import ConfigError, Refused, Unreadable, VenueError
 from pipelines.pages import Batch, Page
 from pipelines.stages import ledger
 from pipelines.tables import ACCOUNTS, PORTFOLIOS
@@ -153,10 +153,17 @@ class _Walker:
             batch = self._batch("HISTORY", code, since, asked_at, pages)
             if since is None:
                 break
-            walk = ingest.read_walk(self.puller.warehouse, batch, accounts)
-            if ledger.agrees(walk.shown, walk.known):
+            if self._joins(batch, accounts):
                 break
         return batch
+
+    def _joins(self, batch: Batch, accounts: pl.DataFrame) -> bool:
+        """The walk's oldest instant reads as it did. What cannot be read is archived all the same; `ingest` says so."""
+        try:
+            walk = ingest.read_walk(self.puller.warehouse, batch, accounts)
+        except Unreadable:
+            return True
+        return ledger.agrees(walk.shown, walk.known)
 
     def _starts(self, code: str) -> list[datetime | None]:
         """The newest known posting's instant, then further back, then the beginning."""

@@ -24,7 +24,7 @@ from tests.conftest import DATA, closebook
 pytestmark = pytest.mark.xdist_group("real")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if not (DATA / "real").is_dir():
         pytest.skip("real data is not beside this checkout (../shared/data/real)")

@@ -12,7 +12,7 @@ from pipelines import book as books
 from pipelines import closing, ingest, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
-from pipelines.defs.show import outcomes, schema, table
+from pipelines.defs.show import ingested, outcomes, row_count, schema, table
 from pipelines.pull import Puller, book_time
 
 Book = dg.ResourceParam[OpenBook]
@@ -37,8 +37,7 @@ def _daily(group: str, deps: Sequence[dg.AssetsDefinition], of: tables.Table) ->
 
 @_step("ledger", [], {"python", "parquet"}, "Reply pages of every portfolio's balances and history, verbatim in the archive.")
 def pages(book: Book) -> dg.MaterializeResult[None]:
-    for _ in ingest.catch_up(book.warehouse, book.archive, book.config):
-        pass  # what a killed run archived and did not commit comes first
+    ingest.catch_up(book.warehouse, book.archive, book.config)  # what a killed run archived and did not commit comes first
     closing.configure(book.warehouse, book.config)
     puller = Puller(book.config, book.warehouse, book.archive)
     until = asyncio.run(book_time(book.config))
@@ -48,10 +47,9 @@ def pages(book: Book) -> dg.MaterializeResult[None]:
 
 @_step("ledger", [pages], {"duckdb", "polars"}, tables.POSTINGS)
 def postings(book: Book) -> dg.MaterializeResult[None]:
-    batches = sum(1 for _ in ingest.catch_up(book.warehouse, book.archive, book.config))
+    done = ingest.catch_up(book.warehouse, book.archive, book.config)
     closing.configure(book.warehouse, book.config)
-    count = book.warehouse.sql("SELECT count(*) AS n FROM postings WHERE retired_at IS NULL")["n"][0]
-    return dg.MaterializeResult(metadata={"batches": batches, "dagster/row_count": count})
+    return dg.MaterializeResult(metadata=ingested(done) | row_count(book.warehouse, tables.POSTINGS))
 
 
 @_step("prices", [postings], {"python", "parquet"}, "Reply pages of hourly candles for every asset ever held, verbatim in the archive.")
@@ -63,9 +61,8 @@ def candle_pages(book: Book) -> dg.MaterializeResult[None]:
 
 @_step("prices", [candle_pages], {"duckdb", "polars"}, tables.CANDLES)
 def candles(book: Book) -> dg.MaterializeResult[None]:
-    batches = sum(1 for _ in ingest.catch_up(book.warehouse, book.archive, book.config))
-    count = book.warehouse.sql("SELECT count(*) AS n FROM candles WHERE retired_at IS NULL")["n"][0]
-    return dg.MaterializeResult(metadata={"batches": batches, "dagster/row_count": count})
+    done = ingest.catch_up(book.warehouse, book.archive, book.config)
+    return dg.MaterializeResult(metadata=ingested(done) | row_count(book.warehouse, tables.CANDLES))
 
 
 @_daily("snapshots", [postings], tables.DAILY_BALANCES)

@@ -37,7 +37,7 @@ class Report:
 
     @property
     def not_pulled(self) -> list[dict[str, str]]:
-        return [e for asset in ("pages", "candle_pages") for e in self.facts.get(asset, {}).get("errors", [])]
+        return [e for asset in ("pages", "postings", "candle_pages", "candles") for e in self.facts.get(asset, {}).get("errors", [])]
 
 
 def prepare(home: Home) -> None:

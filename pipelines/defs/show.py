@@ -9,9 +9,11 @@ import dagster as dg
 import polars as pl
 
 from pipelines.exports.text import plain
+from pipelines.ingest import Ingested
 from pipelines.pull import Outcome
 from pipelines.quality import markdown
 from pipelines.tables import Table
+from pipelines.warehouse import Warehouse
 
 
 def schema(of: Table) -> dict[str, Any]:
@@ -25,6 +27,17 @@ def schema(of: Table) -> dict[str, Any]:
 
 def table(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(markdown(plain(frame)))
+
+
+def row_count(warehouse: Warehouse, of: Table) -> dict[str, Any]:
+    """How many facts of a table stand."""
+    return {"dagster/row_count": warehouse.sql(f"SELECT count(*) AS n FROM {of.name} WHERE retired_at IS NULL")["n"][0]}
+
+
+def ingested(found: Sequence[Ingested]) -> dict[str, Any]:
+    """What was committed, and what could not be read."""
+    errors = [{"subject": i.batch.portfolio or i.batch.subject or i.batch.kind.lower(), "error": i.error} for i in found if i.error]
+    return {"batches": len(found), "errors": dg.MetadataValue.json(errors)}
 
 
 def outcomes(found: Sequence[Outcome]) -> dict[str, Any]:

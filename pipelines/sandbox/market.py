@@ -37,7 +37,7 @@ LISTINGS = (
     Listing("BTC", "USD", 96_412_37, 2, 5_000, 400),
     Listing("ETH", "USD", 2_514_80, 2, 6_500, 6_000),
     Listing("SOL", "USD", 148_22, 2, 8_000, 50_000),
-    Listing("USDT", "USD", 1_00012, 5, 40, 4_000_000),
+    Listing("USDT", "USD", 1_00012, 5, 12, 4_000_000),
     Listing("OMG", "USD", 62_40, 2, 9_000, 20_000, delisted=True),
     Listing("ETH", "BTC"),
     Listing("REN", "BTC"),  # the only market of REN: it has no USD pair

@@ -106,7 +106,7 @@ class Story:
             (9, 1, 13, self._fund_perps),
             (9, 6, 14, self._perps_home),
             (6, 2, 15, self._to_subaccount),
-            (11, 3, 16, self._pending_deposit),
+            (11, 7, 16, self._pending_deposit),
             (6, 5, 18, self._sweep),
         )
 
