@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import traceback
 from datetime import UTC, date, datetime
@@ -237,12 +238,15 @@ def _guarded(words: list[str], debug: bool) -> int:
         return ours.exit_code
 
 
-def _ours(error: Exception) -> ClosebookError:
-    """Every error as one of ours: this machine's as such, anything unforeseen as our bug."""
-    if isinstance(error, ClosebookError):
-        return error
-    if isinstance(error, OSError):
-        return MachineError(f"This machine refused: {error}.", "Make room or mend the rights, then run again.")
+def _ours(error: BaseException) -> ClosebookError:
+    """Every error as one of ours: this machine's as such, wherever it was wrapped; anything unforeseen as our bug."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, ClosebookError):
+            return inner
+        if isinstance(inner, (OSError, sqlite3.OperationalError)):
+            return MachineError(f"This machine refused: {inner}.", "Make room or mend the rights, then run again.")
+        inner = inner.__cause__
     return ClosebookError(
         f"This is a bug of ours: {type(error).__name__}: {error}.", "Run it again with --debug and report what it prints."
     )

@@ -70,10 +70,8 @@ def build(home: Home, warehouse: Warehouse, book_start: object, book_end: object
     number = 1 + max((int(p.stem) for d in (folder, home.published / "versions") for p in d.glob("*.duckdb")), default=0)
     with machine_errors("The candidate cannot be built"):
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
+        _clear(folder)
     candidate = Candidate(number, folder / f"{number:06d}.duckdb")
-    warehouse.copy_to(candidate.path)
     row = {
         "publication_id": number,
         "known_through": warehouse.known_through(),
@@ -82,8 +80,18 @@ def build(home: Home, warehouse: Warehouse, book_start: object, book_end: object
         "book_start": book_start,
         "book_end": book_end,
     }
-    _furnish(candidate.path, PUBLICATIONS.frame([row]))
+    try:
+        warehouse.copy_to(candidate.path)
+        _furnish(candidate.path, PUBLICATIONS.frame([row]))
+    except BaseException:
+        _clear(folder)
+        raise
     return candidate
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
 
 
 def _furnish(path: Path, publication: pl.DataFrame) -> None:

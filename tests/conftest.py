@@ -23,8 +23,9 @@ def real() -> Path:
     return DATA / "real"
 
 
-def closebook(*words: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
+def closebook(*words: object, cwd: Path, room: int | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own; `room`: no file it writes may grow beyond so many bytes."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("CLOSEBOOK_", "DAGSTER_"))}
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *map(str, words)]
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room})); " if room else ""
+    command = [sys.executable, "-c", f"{limit}from pipelines.cli import main; main()", *map(str, words)]
     return subprocess.run(command, cwd=cwd, env=clean | env, capture_output=True, text=True, check=False, timeout=240)
