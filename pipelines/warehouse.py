@@ -42,7 +42,7 @@ def duckdb_errors(path: Path) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")
+    return str(error).splitlines()[0].rstrip(". ")
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,15 @@ class Warehouse:
         return self._given
 
     def known_through(self) -> datetime | None:
+        """The newest instant recorded, whether or not it brought anything new."""
+        return self._newest_commit("true")
+
+    def changed_at(self) -> datetime | None:
         """When something worth publishing was last written."""
-        newest: datetime | None = self.sql("SELECT max(recorded_at) AS at FROM commits WHERE changed > 0")["at"][0]
+        return self._newest_commit("changed > 0")
+
+    def _newest_commit(self, condition: str) -> datetime | None:
+        newest: datetime | None = self.sql(f"SELECT max(recorded_at) AS at FROM commits WHERE {condition}")["at"][0]
         return newest
 
     @contextmanager

@@ -26,6 +26,7 @@ LAYERS = {
     "venues.http": ("errors config pages venues", "httpx stamina aiolimiter"),
     "venues.limits": ("errors config", "aiolimiter"),
     "stages": ("errors tables stages", "polars"),
+    "stages.kernel": ("errors tables stages", "numpy polars"),
     "ingest": ("archive config labels pages stages tables venues warehouse", "polars"),
     "pull": ("archive config errors ingest pages stages tables venues warehouse", "polars"),
     "book": ("errors stages tables", "polars"),

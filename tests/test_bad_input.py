@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pipelines.sandbox.generate import generate
-from pipelines.sandbox.serve import Sandbox
 
 from pipelines.home import Home, exclusive
+from pipelines.sandbox.generate import generate
+from pipelines.sandbox.serve import Sandbox
 from tests import tiny
 from tests.conftest import closebook
 

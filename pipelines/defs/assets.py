@@ -87,8 +87,8 @@ def _days(context: dg.AssetExecutionContext, book: OpenBook) -> pl.DataFrame:
 
 @_step("publication", [daily_values], {"duckdb"}, CANDIDATE, output_required=False)
 def candidate(context: dg.AssetExecutionContext, book: Book) -> Iterator[dg.MaterializeResult[None]]:
-    published, known = publications.known_through(book.home), book.warehouse.known_through()
-    if known is None or book.warehouse.empty(tables.CLOSED_DAYS) or (published is not None and known <= published):
+    published, changed = publications.known_through(book.home), book.warehouse.changed_at()
+    if changed is None or book.warehouse.empty(tables.CLOSED_DAYS) or (published is not None and changed <= published):
         context.log.info("Nothing changed since the last publication.")
         return
     built = publications.build(book.home, book.warehouse, book.config.book.start, book.config.book.end)
