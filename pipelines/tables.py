@@ -143,7 +143,7 @@ OPENINGS = Table(
         Column("kind", TEXT, "where the amount comes from", values=OPENING_KINDS),
         Column("amount", MONEY, "units held at the opening instant; null when unknown", null=True),
         Column("pending_amount", MONEY, "units pending at the opening instant, where the venue reports them", null=True),
-        Column("opened_at", INSTANT, "the first instant the account is in the book"),
+        Column("opened_at", INSTANT, "the first instant the account is in the book; 1970 where it was so since ever"),
         Column("document", TEXT, "the document behind an asserted opening", null=True),
         _recorded(),
     ),

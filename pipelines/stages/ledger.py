@@ -94,16 +94,13 @@ def openings(first: pl.DataFrame, live: pl.DataFrame, asserted: pl.DataFrame, cu
         & (pl.col("opened_at") == pl.col("opened_at_now"))
         & (pl.col("amount") == pl.col("amount_now"))
     )
-    borne_out = (
-        pl.col("kind").is_in(["DERIVED_FIRST_POSTING", "DERIVED_LIVE"])
-        & (pl.col("kind_now") == "DERIVED_LIVE")
-        & ((pl.col("amount") == pl.col("amount_now")) | (pl.col("kind") == "DERIVED_LIVE"))
-    )
+    live_before = pl.col("kind_now").is_in(["DERIVED_LIVE", "INCEPTION"])
+    borne_out = live_before & ((pl.col("amount") == pl.col("amount_now")) & (pl.col("kind") != "ASSERTED") | pl.col("from_live"))
     now = current.select("account_id", kind_now="kind", amount_now="amount", opened_at_now="opened_at")
     return (
         claims.join(now, on="account_id", how="left", maintain_order="left")
         .filter(~(same | borne_out).fill_null(False))
-        .drop("kind_now", "amount_now", "opened_at_now")
+        .drop("kind_now", "amount_now", "opened_at_now", "from_live")
     )
 
 
@@ -112,11 +109,22 @@ def _asserted(asserted: pl.DataFrame) -> pl.DataFrame:
 
 
 def _from_first(first: pl.DataFrame) -> pl.DataFrame:
-    return _claim(first, "DERIVED_FIRST_POSTING", pl.col("balance_after") - pl.col("amount"), pl.col("occurred_at"), pl.lit(None, TEXT))
+    before = pl.col("balance_after") - pl.col("amount")
+    return _since_ever_if_zero(_claim(first, "DERIVED_FIRST_POSTING", before, pl.col("occurred_at"), pl.lit(None, TEXT)))
 
 
 def _from_live(live: pl.DataFrame) -> pl.DataFrame:
-    return _claim(live, "DERIVED_LIVE", pl.col("amount"), pl.lit(EPOCH, INSTANT), pl.lit(None, TEXT))
+    claim = _claim(live, "DERIVED_LIVE", pl.col("amount"), pl.lit(EPOCH, INSTANT), pl.lit(None, TEXT))
+    return _since_ever_if_zero(claim).with_columns(from_live=pl.lit(True))
+
+
+def _since_ever_if_zero(claim: pl.DataFrame) -> pl.DataFrame:
+    """Nothing was there before the first posting, and the venue was read from its beginning: zero since ever."""
+    zero = pl.col("amount") == 0
+    return claim.with_columns(
+        kind=pl.when(zero).then(pl.lit("INCEPTION")).otherwise("kind"),
+        opened_at=pl.when(zero).then(pl.lit(EPOCH, INSTANT)).otherwise("opened_at"),
+    )
 
 
 def _claim(frame: pl.DataFrame, kind: str, amount: pl.Expr, opened_at: pl.Expr, document: pl.Expr) -> pl.DataFrame:
@@ -127,4 +135,5 @@ def _claim(frame: pl.DataFrame, kind: str, amount: pl.Expr, opened_at: pl.Expr, 
         pending_amount=pl.lit(None, MONEY),
         opened_at=opened_at.cast(INSTANT),
         document=document,
+        from_live=pl.lit(False),
     )

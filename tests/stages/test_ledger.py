@@ -156,10 +156,14 @@ SINCE_EVER = ("DERIVED_LIVE", D(5), ledger.EPOCH)
     [
         ("the first posting tells what was there before it", [(1, T, D(2), D(5))], [], [], [], [("DERIVED_FIRST_POSTING", D(3), T)]),
         ("a live balance without postings has always been there", [], [(1, D(5))], [], [], [SINCE_EVER]),
+        ("what began at nothing was nothing since ever", [(1, T, D(2), D(2))], [], [], [], [("INCEPTION", D(0), ledger.EPOCH)]),
+        ("so was what is empty and was never used", [], [(1, D(0))], [], [], [("INCEPTION", D(0), ledger.EPOCH)]),
+        ("and its first posting changes nothing of that", [(1, T, D(2), D(2))], [(1, D(2))], [], [(1, "INCEPTION", D(0), ledger.EPOCH)], []),
+        ("a live balance that moves without postings rewrites no past", [], [(1, D(6))], [], [(1, *SINCE_EVER)], []),
         ("a document beats both", [(1, T, D(2), D(5))], [(1, D(5))], [(1, D(7), T, "letter")], [], [("ASSERTED", D(7), T)]),
         ("what is in force already is not said twice", [(1, T, D(2), D(5))], [], [], [(1, "DERIVED_FIRST_POSTING", D(3), T)], []),
-        ("a live opening that the first posting bears out stays", [(1, T, D(-1), D(4))], [], [], [(1, *SINCE_EVER)], []),
-        ("one that it does not bear out goes", [(1, T, D(-1), D(3))], [], [], [(1, *SINCE_EVER)], [("DERIVED_FIRST_POSTING", D(4), T)]),
+        ("a live opening that is borne out stays", [(1, T, D(-1), D(4))], [], [], [(1, *SINCE_EVER)], []),
+        ("one that is not goes", [(1, T, D(-1), D(3))], [], [], [(1, *SINCE_EVER)], [("DERIVED_FIRST_POSTING", D(4), T)]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
