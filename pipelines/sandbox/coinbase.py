@@ -41,6 +41,7 @@ class Coinbase:
         self._world, self._wire_clock = world, wire_clock
         self._profiles = world.portfolios("coinbase", ALWAYS)
         self._keys = {coinbase_key(name).key: (coinbase_key(name), profile) for name, profile in self._profiles.items()}
+        self._pairs = {(p["base_currency"], p["quote_currency"]): p["id"] for p in world.dataset.products}
         self._limits = PerCaller(lambda: TokenBucket(15, 30, clock))
 
     def routes(self, seen: Seen) -> list[Route]:
@@ -183,9 +184,8 @@ class Coinbase:
         """One trade is everything that moved in the profile at its instant."""
         place = (profile.name, str(event.at))
         moved = {other.code for other in profile.at(event.at, self._world.now)}
-        pairs = {(p["base_currency"], p["quote_currency"]): p["id"] for p in self._world.dataset.products}
-        traded = [product for (base, quote), product in pairs.items() if event.code in (base, quote) and {base, quote} <= moved]
-        product = traded[0] if traded else pairs.get((event.code, "USD"), f"{event.code}-USD")
+        traded = [product for (base, quote), product in self._pairs.items() if event.code in (base, quote) and {base, quote} <= moved]
+        product = traded[0] if traded else self._pairs.get((event.code, "USD"), f"{event.code}-USD")
         return {"order_id": uuid("order", *place), "product_id": product, "trade_id": str(number("trade", *place))}
 
     def _transfer(self, profile: Replayed, event: Event) -> dict[str, str]:

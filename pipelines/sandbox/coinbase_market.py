@@ -98,6 +98,7 @@ class Market:
         now, forming = self._world.now / SECOND, self._world.settings.forming_candle
         until = None if last is None else last + seconds - HOUR
         hours = self._world.dataset.hours[product].shown(now, forming, first, until, newest and newest * seconds // HOUR)
+        hours = self._world.faults.candles(product, hours, self._world.now)
         found = [bucket for bucket in buckets(hours, seconds) if forming or bucket.start + seconds <= now]
         return found[-newest:] if newest else found
 

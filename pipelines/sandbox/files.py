@@ -46,17 +46,20 @@ def wrong(path: Path, place: str, what: str) -> UsageError:
 
 def _csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text_of(path)), strict=True)
+    begins = 1
     try:
         header = next(reader, [])
         _require_columns(path, header, columns)
         order = [header.index(column) for column in columns]
+        begins = reader.line_num + 1
         for cells in reader:
             if len(cells) not in (0, len(header)):
-                raise wrong(path, f"line {reader.line_num}", f"it has {len(cells)} fields where the header has {len(header)}")
+                raise wrong(path, f"line {begins}", f"it has {len(cells)} fields where the header has {len(header)}")
             if cells:
-                yield f"line {reader.line_num}", [cells[n] for n in order]
+                yield f"line {begins}", [cells[n] for n in order]
+            begins = reader.line_num + 1
     except csv.Error as broken:
-        raise wrong(path, f"line {reader.line_num}", f"it is not CSV ({broken})") from None
+        raise wrong(path, f"line {begins}", f"it is not CSV ({broken})") from None
 
 
 def _parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:

@@ -28,17 +28,19 @@ class Account:
 
     def __init__(self, code: str, opening: Decimal | None, events: Sequence[Event], late: Iterable[Late] = ()) -> None:
         self.code = code
-        self._own = list(events)
         first = events[0] if events else None
         self._opening = opening if opening is not None else plus(first.balance, -first.amount) if first else Decimal(0)
         self._late = sorted(late, key=lambda row: row.visible_from)
-        self._told: dict[int, list[Event]] = {0: self._own}
+        self._told: dict[int, list[Event]] = {0: list(events)}
+        self._shown: tuple[int, list[Event]] | None = None
 
     def rows(self, now: int) -> list[Event]:
         """What is shown at `now`, oldest first."""
-        known = bisect_right(self._late, now, key=lambda row: row.visible_from)
-        told = self._told_with(known)
-        return told[: bisect_right(told, now, key=_AT)]
+        if self._shown is None or self._shown[0] != now:
+            known = bisect_right(self._late, now, key=lambda row: row.visible_from)
+            told = self._told_with(known)
+            self._shown = (now, told[: bisect_right(told, now, key=_AT)])
+        return self._shown[1]
 
     def balance(self, now: int) -> tuple[Decimal, Decimal]:
         """Balance and pending balance: of the last row shown, else the opening."""
@@ -85,11 +87,11 @@ class Replayed:
             code: Account(code, portfolio.opening.get(code), portfolio.events.get(code, ()), [row for row in late if row.code == code])
             for code in codes
         }
-        self._merged: tuple[int, list[Event]] = (-1, [])
+        self._merged: tuple[int, list[Event]] | None = None
 
     def rows(self, now: int) -> list[Event]:
         """The rows of all accounts, oldest first."""
-        if self._merged[0] != now:
+        if self._merged is None or self._merged[0] != now:
             self._merged = (now, list(merge(*(account.rows(now) for account in self.accounts.values()), key=_TURN)))
         return self._merged[1]
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,6 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from pipelines.errors import MachineError, UsageError
 from pipelines.sandbox import configuration
@@ -27,6 +29,7 @@ from pipelines.sandbox import faults as faulty
 from pipelines.sandbox.coinbase import Coinbase
 from pipelines.sandbox.coinbase_market import Market
 from pipelines.sandbox.cryptofuse import Cryptofuse
+from pipelines.sandbox.mischief import Mischief, wire_clock
 from pipelines.sandbox.pacifica import BASE, Pacifica
 from pipelines.sandbox.replay import World
 from pipelines.sandbox.settings import Settings
@@ -41,7 +44,7 @@ class Sandbox:
     """Coinbase Exchange, CryptoFuse and Pacifica, replaying one dataset, while the `with` block lasts.
 
     `now` is the data clock and may be set at any time; the wire clock (signatures, tokens, limits) is real, the limits' `limit_scale`
-    times as fast. `requests` counts (method, path template, status).
+    times as fast. `requests` counts (method, path template, status), `faults_met` the faults on the way by their kind.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Sandbox:
         self._world = World(loaded, 0, settings, faulty.load(loaded, faults))
         self.now = now or loaded.end_instant
         self.requests: Seen = Seen()
+        self.faults_met: Counter[str] = Counter()
         self._port, self._scale = port, limit_scale
         self._server: _Server | None = None
 
@@ -88,7 +92,9 @@ class Sandbox:
     def __enter__(self) -> Self:
         listener = _listen(self._port)
         self._port = listener.getsockname()[1]
-        self._server = _Server(_app(self._world, self.requests, self._scale), listener)
+        app: ASGIApp = _app(self._world, self.requests, self._scale)
+        calm = not self._world.faults.on_the_way
+        self._server = _Server(app if calm else Mischief(app, self._world, self.faults_met), listener, date_header=calm)
         self._server.begin()
         return self
 
@@ -103,7 +109,7 @@ def _app(world: World, seen: Seen, scale: float) -> Starlette:
     def clock() -> float:
         return time.monotonic() * scale
 
-    coinbase, pacifica, cryptofuse = Coinbase(world, clock), Pacifica(world, clock, scale), Cryptofuse(world, clock, scale)
+    coinbase, pacifica, cryptofuse = Coinbase(world, clock, wire_clock), Pacifica(world, clock, scale), Cryptofuse(world, clock, scale)
     owners = ((f"{BASE}/", pacifica.unknown), ("/o/", cryptofuse.unknown), ("/user/", cryptofuse.unknown), ("/", coinbase.unknown))
     handlers = {prefix: counted(seen, f"{prefix}…", unknown) for prefix, unknown in owners}
 
@@ -117,7 +123,7 @@ def _app(world: World, seen: Seen, scale: float) -> Starlette:
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves replies delayed by 40 ms
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
@@ -132,10 +138,10 @@ def _listen(port: int) -> socket.socket:
 class _Server:
     """uvicorn in a thread of this process; quiet."""
 
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, date_header: bool) -> None:
         options = uvicorn.Config(
             app, log_config=None, log_level="critical", access_log=False, lifespan="off", ws="none", loop="asyncio",
-            server_header=False, timeout_graceful_shutdown=1,
+            server_header=False, date_header=date_header, timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._uvicorn, self._listener = uvicorn.Server(options), listener
         self._thread = threading.Thread(target=self._serve, name="sandbox", daemon=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
+from functools import partial
 from random import Random
 from typing import NamedTuple
 
@@ -215,14 +216,13 @@ class Story:
         self._post("shop", code, at, "fee", -_cut(amount * D("0.01"), 6))
 
     def _sweep(self, at: int) -> None:
-        for code, arrives_as in SWEPT.items():
-            if amount := _cut(self._has("shop", code) * D("0.8"), 6):
-                self._post("shop", code, at, "withdrawal", -amount)
-                self._plan(at + 9 * MINUTE, self._arrival(arrives_as, amount))
-                at += MINUTE
+        for minutes, code in enumerate(SWEPT):
+            self._plan(at + minutes * MINUTE, partial(self._send_home, code))
 
-    def _arrival(self, code: str, amount: Decimal) -> Callable[[int], None]:
-        return lambda at: self._post("treasury", code, at, "transfer", amount)
+    def _send_home(self, code: str, at: int) -> None:
+        if amount := _cut(self._has("shop", code) * D("0.8"), 6):
+            self._post("shop", code, at, "withdrawal", -amount)
+            self._plan(at + 9 * MINUTE, lambda later: self._post("treasury", SWEPT[code], later, "transfer", amount))
 
     # rows
 

@@ -202,7 +202,7 @@ def test_a_page_has_a_hundred_rows_unless_asked_and_never_more_than_a_thousand(b
 def test_walking_back_with_after_meets_every_row_once(busy: Client, size: int) -> None:
     target = f"/accounts/{busy.account_id('BTC')}/ledger?{EVER}&limit={size}"
     met, page = [], busy.coinbase(target)
-    while rows := page.json():
+    while (rows := page.json()) and len(met) < 2345:
         met += [int(row["id"]) for row in rows]
         assert (page.headers["CB-BEFORE"], page.headers["CB-AFTER"]) == (rows[0]["id"], rows[-1]["id"])
         page = busy.coinbase(f"{target}&after={page.headers['CB-AFTER']}")
@@ -252,7 +252,6 @@ def test_the_private_limit_is_thirty_then_fifteen_a_second_for_each_profile(data
         assert ask.coinbase("/accounts", "vault").status_code == 200
         assert ask.sandbox.requests["GET", "/accounts", 429] == ask.sandbox.refused == 2
     with serving(dataset, limit_scale=2) as ask:
-        while ask.coinbase("/accounts").status_code == 200:
-            pass
+        assert 429 in [ask.coinbase("/accounts").status_code for _ in range(60)], "asked faster than thirty a second"
         time.sleep(0.2)
         assert ask.coinbase("/accounts").status_code == 200, "30 a second by the scaled clock"

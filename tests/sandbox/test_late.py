@@ -57,7 +57,7 @@ def test_a_cursor_walks_over_a_late_row_whose_id_is_higher_than_its_neighbours(t
     faults = LATE.replace("restate", 'event_id = "9999"\nrestate')
     with serving(write(tmp_path, faults=faults), now=at("2025-01-10")) as ask:
         met, cursor = [], ""
-        while rows := ask.ledger(f"{EVER}&limit=1{cursor}").json():
+        while (rows := ask.ledger(f"{EVER}&limit=1{cursor}").json()) and len(met) < 10:
             met.append(rows[0]["id"])
             cursor = f"&after={rows[0]['id']}"
         assert met == ["1030", "1020", "1010", "9999", "1001"]
@@ -105,7 +105,7 @@ def test_faults_by_path_win_over_those_beside_the_dataset(tmp_path: Path) -> Non
     ],
 )
 def test_a_wrong_fault_is_named(tmp_path: Path, faults: str, complaint: str) -> None:
-    with pytest.raises(UsageError, match="faults.toml") as error:
+    with pytest.raises(UsageError, match=r"faults\.toml") as error:
         Sandbox(write(tmp_path, faults=faults))
     assert complaint in error.value.what
     assert error.value.todo

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import tomllib
 from datetime import date, datetime
 from pathlib import Path
 
@@ -58,6 +59,24 @@ def test_a_configuration_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         sandbox.write_config(tmp_path / "nowhere" / "closebook.toml")
 
 
+def test_a_configuration_that_cannot_take_its_place_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "closebook.toml").mkdir()
+    with Sandbox(write(tmp_path / "d")) as sandbox, pytest.raises(MachineError, match="cannot be written"):
+        sandbox.write_config(tmp_path / "closebook.toml")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["closebook.toml", "d"]
+
+
+def test_a_policy_is_copied_whatever_it_holds(tmp_path: Path) -> None:
+    policy = r"""
+[[policy]]
+text = "quote \" backslash \\ newline \n delete \u007f ü"
+numbers = [1, -2.50, true, 2025-01-01, 2025-01-01T00:00:00Z]
+table = { "a b" = "c", d = { e = 1 } }
+"""
+    with Sandbox(write(tmp_path, declared=DECLARED + policy)) as sandbox:
+        assert tomllib.loads(sandbox.config_text())["policy"] == tomllib.loads(policy)["policy"]
+
+
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -103,11 +122,16 @@ def test_the_data_clock_starts_at_the_datasets_end_and_has_a_time_zone(tmp_path:
     sandbox = Sandbox(write(tmp_path))
     assert sandbox.now == datetime.fromisoformat("2025-01-11T00:00:00Z")
     with pytest.raises(UsageError, match="no time zone"):
-        sandbox.now = datetime.fromisoformat("2025-01-11T00:00:00")  # noqa: DTZ007
+        sandbox.now = datetime.fromisoformat("2025-01-11T00:00:00")
     assert sandbox.now == datetime.fromisoformat("2025-01-11T00:00:00Z")
 
 
-SCRIPT = "import sys; from pathlib import Path as P; from pipelines.sandbox.serve import run_forever as r; r(P(sys.argv[1]), 0, None, None, P(sys.argv[2]))"
+SCRIPT = """
+import sys
+from pathlib import Path
+from pipelines.sandbox.serve import run_forever
+run_forever(Path(sys.argv[1]), 0, None, None, Path(sys.argv[2]))
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -156,9 +156,9 @@ SINCE_EVER = ("DERIVED_LIVE", D(5), ledger.EPOCH)
     [
         ("the first posting tells what was there before it", [(1, T, D(2), D(5))], [], [], [], [("DERIVED_FIRST_POSTING", D(3), T)]),
         ("a live balance without postings has always been there", [], [(1, D(5))], [], [], [SINCE_EVER]),
-        ("what began at nothing was nothing since ever", [(1, T, D(2), D(2))], [], [], [], [("INCEPTION", D(0), ledger.EPOCH)]),
-        ("so was what is empty and was never used", [], [(1, D(0))], [], [], [("INCEPTION", D(0), ledger.EPOCH)]),
-        ("and its first posting changes nothing of that", [(1, T, D(2), D(2))], [(1, D(2))], [], [(1, "INCEPTION", D(0), ledger.EPOCH)], []),
+        ("what began at nothing", [(1, T, D(2), D(2))], [], [], [], [("INCEPTION", D(0), ledger.EPOCH)]),
+        ("so was what is empty and never used", [], [(1, D(0))], [], [], [("INCEPTION", D(0), ledger.EPOCH)]),
+        ("its first posting changes nothing", [(1, T, D(2), D(2))], [(1, D(2))], [], [(1, "INCEPTION", D(0), ledger.EPOCH)], []),
         ("a live balance that moves without postings rewrites no past", [], [(1, D(6))], [], [(1, *SINCE_EVER)], []),
         ("a document beats both", [(1, T, D(2), D(5))], [(1, D(5))], [(1, D(7), T, "letter")], [], [("ASSERTED", D(7), T)]),
         ("what is in force already is not said twice", [(1, T, D(2), D(5))], [], [], [(1, "DERIVED_FIRST_POSTING", D(3), T)], []),
