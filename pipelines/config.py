@@ -127,6 +127,8 @@ class CryptofusePortfolio(PortfolioBase):
     client_secret: SecretStr
     scope: str = "read write"
     rate_per_minute: int = Field(default=100, ge=1)
+    rate_per_hour: int = Field(default=1000, ge=1)
+    rate_per_day: int = Field(default=5000, ge=1)
 
 
 Portfolio = Annotated[CoinbasePortfolio | PacificaPortfolio | CryptofusePortfolio, Field(discriminator="venue")]
@@ -139,6 +141,7 @@ class Prices(Frozen):
     rate: float = Field(default=10.0, gt=0)
     burst: int = Field(default=15, ge=1)
     finality_minutes: int = Field(default=5, ge=0)
+    refetch_days: int = Field(default=2, ge=0, description="days whose candles are asked for again, because venues restate them")
     timeout: float = Field(default=30.0, gt=0)
 
 

@@ -45,11 +45,16 @@ DAY = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Walk:
-    """A history batch read against what was known: both frames cover the same window of the same accounts."""
+    """A history batch read against what was known: both frames cover the same window of the same accounts.
+
+    `known_before`: how many postings are known ahead of the window; `unread`: how many the venue counts there, where it counts.
+    """
 
     shown: pl.DataFrame
     known: pl.DataFrame
     refused: pl.DataFrame
+    known_before: int
+    unread: int | None
 
 
 @dataclass(frozen=True)
@@ -138,19 +143,36 @@ def _register(warehouse: Warehouse, commit: Commit, batch: Batch, codes: pl.Data
 def read_walk(warehouse: Warehouse, batch: Batch, accounts: pl.DataFrame) -> Walk:
     """Read a history batch without writing: what it shows and what was known in its window."""
     reading = wire.read_history(batch.venue, batch.pages)
+    walked = _walked(batch, accounts)
     key = "venue_account_id" if reading.rows["native_code"].is_null().all() and reading.rows.height else "native_code"
-    ids = accounts.select("account_id", key).filter(pl.col(key).is_not_null())
-    since = batch.since or ledger.EPOCH
+    ids = walked.select("account_id", key).filter(pl.col(key).is_not_null())
+    counted = wire.count(batch.venue, batch.pages)
+    since = _window_begins(batch, reading.rows, counted)
     rows = reading.rows.join(ids, on=key, how="inner", maintain_order="left").filter(pl.col("occurred_at") >= since)
-    mine = _among(_walked(batch, accounts))
+    mine = _among(walked)
     known = warehouse.read(POSTINGS, f"retired_at IS NULL AND {mine} AND occurred_at >= ?", since)
     before = warehouse.sql(
-        "SELECT DISTINCT ON (account_id) account_id, balance_after AS balance_before, pending_after AS pending_before FROM postings "
+        "SELECT DISTINCT ON (account_id) account_id, balance_after AS balance_before, pending_after AS pending_before, "
+        "count(*) OVER (PARTITION BY account_id) AS n FROM postings "
         f"WHERE retired_at IS NULL AND {mine} AND occurred_at < ? ORDER BY account_id, occurred_at DESC, position DESC",
         since,
     )
-    shown = ledger.postings(rows.lazy(), before.lazy(), batch.venue).collect()
-    return Walk(shown, known, reading.refused)
+    shown = ledger.postings(rows.lazy(), before.drop("n").lazy(), batch.venue).collect()
+    unread = None if counted is None or reading.refused.height or _suspended(warehouse, batch) else counted - rows.height
+    return Walk(shown, known, reading.refused, int(before["n"].sum()), unread)
+
+
+def _window_begins(batch: Batch, rows: pl.DataFrame, counted: int | None) -> datetime:
+    """Where the walk's word ends. A walk to the beginning reaches as far as its oldest row, unless the venue's own count proves it whole:
+    a history that is cut short, by a retention rule or by mistake, unsays nothing older."""
+    if batch.since is not None or counted is not None:
+        return batch.since or ledger.EPOCH
+    oldest = rows["occurred_at"].min()
+    return oldest if isinstance(oldest, datetime) else batch.until
+
+
+def _suspended(warehouse: Warehouse, batch: Batch) -> bool:
+    return not warehouse.sql("SELECT 1 FROM suspense WHERE portfolio = ? LIMIT 1", batch.portfolio).is_empty()
 
 
 def _walked(batch: Batch, accounts: pl.DataFrame) -> pl.DataFrame:
@@ -264,27 +286,39 @@ def _candles(warehouse: Warehouse, commit: Commit, archived: Archived, config: C
     window = (pl.col("start") >= since) & (pl.col("start") < batch.until)
     shown = reading.rows.filter(window).select(facts)
     known = warehouse.read(CANDLES, "retired_at IS NULL AND product_id = ? AND start >= ? AND start < ?", batch.subject, since, batch.until)
-    gone = known.join(shown, on=facts, how="anti")
     fresh = shown.join(known, on=facts, how="anti", maintain_order="left").sort("start")
-    commit.retire(CANDLES, gone)
+    commit.retire(CANDLES, known.join(fresh, on="start", how="semi"))  # an hour left out is one of the venue's holes: it unsays nothing
     commit.insert(CANDLES, fresh.with_columns(retired_at=pl.lit(None, INSTANT)))
     _suspend(warehouse, commit, batch, reading.refused)
-    final = batch.asked_at >= batch.until + timedelta(minutes=config.prices.finality_minutes)
+    asked_before = _asked_before(warehouse, batch.subject, since, batch.until)
     cover = {
         "product_id": batch.subject,
         "since": since,
         "until": batch.until,
         "asked_at": batch.asked_at,
-        "final": final,
+        "final": batch.asked_at >= batch.until + timedelta(minutes=config.prices.finality_minutes),
         "recorded_at": commit.recorded_at,
     }
-    commit.insert(CANDLE_COVERAGE, CANDLE_COVERAGE.frame([cover]))
+    commit.insert(CANDLE_COVERAGE, CANDLE_COVERAGE.frame([cover]), counts=not asked_before)
     _move_watermarks(warehouse, commit, archived, "PRODUCT", pl.DataFrame({"product_id": [batch.subject]}))
     base = warehouse.sql("SELECT max(base) AS base FROM products WHERE product_id = ?", batch.subject)["base"][0]
-    ranges = [{"subject": base, "since": since, "until": batch.until + DAY}] if base else []
+    begins = fresh["start"].min() if asked_before else since
+    ranges = [{"subject": base, "since": begins, "until": batch.until + DAY}] if base and begins else []
     _mark_dirty(
         warehouse, commit, "ASSET", pl.DataFrame(ranges, schema={"subject": TEXT, "since": INSTANT, "until": INSTANT}), "candles read"
     )
+
+
+def _asked_before(warehouse: Warehouse, product: str, since: datetime, until: datetime) -> bool:
+    """Every hour of the window has had a final answer already."""
+    covered = warehouse.sql(
+        "SELECT since, until FROM candle_coverage WHERE final AND product_id = ? AND until > ? ORDER BY since", product, since
+    )
+    for start, end in covered.iter_rows():
+        if start > since:
+            return False
+        since = max(since, end)
+    return since >= until
 
 
 def _currencies(warehouse: Warehouse, commit: Commit, archived: Archived, _: Config) -> None:

@@ -17,7 +17,7 @@ import polars as pl
 from pipelines import ingest, venues
 from pipelines.archive import Archive
 from pipelines.config import Config, Portfolio
-from pipelines.errors import ConfigError, Refused, Unreadable, VenueError
+from pipelines.errors import ConfigError, Refused, Unreachable, Unreadable, VenueError
 from pipelines.pages import Batch, Page
 from pipelines.stages import ledger
 from pipelines.tables import ACCOUNTS, PORTFOLIOS
@@ -26,7 +26,9 @@ from pipelines.warehouse import Clock, Warehouse, now
 
 HOUR = timedelta(hours=1)
 AT_ONCE = 8  # accounts of one portfolio walked side by side; the limiter holds the rate
+OVERLAP = 20  # known postings that each walk reads again: what was put in between them is found, restated or not
 STEPS_BACK = (100, 1_000, 10_000)  # postings to go back when a walk does not join what is known; then the beginning
+LOST = "Nothing was taken from it; run again later."
 
 
 @dataclass
@@ -39,11 +41,11 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-async def book_time(config: Config, clock: Clock = now) -> datetime:
+async def book_time(config: Config, clock: Clock = now, patience: venues.Patience | None = None) -> datetime:
     """Now, but never later than the price venue believes; to the whole second."""
     local = clock()
     with suppress(VenueError):
-        async with venues.PriceClient(config.prices) as client:
+        async with venues.PriceClient(config.prices, patience) as client:
             return min(local, await client.time()).replace(microsecond=0)
     return local.replace(microsecond=0)
 
@@ -56,6 +58,7 @@ class Puller:
     warehouse: Warehouse
     archive: Archive
     clock: Clock = now
+    patience: venues.Patience | None = None
 
     async def portfolios(self, until: datetime) -> list[Outcome]:
         """Live balances and history of every configured portfolio, and the list of products."""
@@ -87,20 +90,22 @@ class Puller:
             yield Batch("PRODUCTS", "coinbase", "", "", None, until, page.fetched_at, (page,))
 
     async def candles(self, until: datetime) -> list[Outcome]:
-        """Every hour not yet covered, for each asset ever held, from 24 hours before its first posting."""
+        """Hours not yet covered, and those young enough to be restated, of each asset ever held, from 24 hours before its first posting."""
         last = min(until, self.clock() - timedelta(minutes=self.config.prices.finality_minutes)).replace(minute=0, second=0, microsecond=0)
         wanted = missing_hours(self.warehouse, self.config, last)
-        return [await self._outcome(product, self._candles(product, gaps)) for product, gaps in wanted.items()]
+        async with self._price_client() as client:  # one for all products: together they use the rate that is allowed
+            return list(await asyncio.gather(*(self._outcome(p, self._candles(client, p, gaps)) for p, gaps in wanted.items())))
 
-    async def _candles(self, product: str, gaps: Iterable[tuple[datetime, datetime]]) -> AsyncIterator[Batch | str]:
-        async with self._price_client() as client:
-            for since, until in gaps:
-                asked_at = self.clock()
-                pages = tuple([page async for page in client.candles(product, since, until)])
-                yield Batch("CANDLES", "coinbase", "", product, since, until, asked_at, pages)
+    async def _candles(
+        self, client: venues.PriceClient, product: str, gaps: Iterable[tuple[datetime, datetime]]
+    ) -> AsyncIterator[Batch | str]:
+        for since, until in gaps:
+            asked_at = self.clock()
+            pages = tuple([page async for page in client.candles(product, since, until)])
+            yield Batch("CANDLES", "coinbase", "", product, since, until, asked_at, pages)
 
     def _price_client(self) -> venues.PriceClient:
-        return venues.PriceClient(self.config.prices)
+        return venues.PriceClient(self.config.prices, self.patience)
 
 
 @dataclass(frozen=True)
@@ -112,19 +117,19 @@ class _Walker:
     until: datetime
 
     async def walk(self) -> AsyncIterator[Batch | str]:
-        async with venues.connect(self.portfolio) as client:
+        async with venues.connect(self.portfolio, self.puller.patience) as client:
             if pages := await client.currencies():
                 yield self._batch("CURRENCIES", "", None, pages[0].fetched_at, pages)
             try:
                 balances = await client.balances()
             except Refused as refused:
-                if client.subjects_by_account:
+                if self.portfolio.venue != "cryptofuse":  # only there a key may read history and not balances
                     raise
                 yield f"NO_BALANCE_SCOPE: {refused}"
             else:
                 self._require_same_portfolio(balances)
                 yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
-            subjects = _accounts(self.portfolio.venue, balances) if client.subjects_by_account else [("", None)]
+            subjects = _accounts(balances) if client.subjects_by_account else [("", None)]
             for chunk in (subjects[i : i + AT_ONCE] for i in range(0, len(subjects), AT_ONCE)):
                 walks = await asyncio.gather(*(self._history(client, *subject) for subject in chunk), return_exceptions=True)
                 for walked in walks:
@@ -132,6 +137,14 @@ class _Walker:
                         yield walked
                 if failed := [w for w in walks if isinstance(w, BaseException)]:
                     raise failed[0]
+            if client.subjects_by_account:
+                self._require_all_listed({code for code, _ in subjects})
+
+    def _require_all_listed(self, listed: set[str]) -> None:
+        """A venue that lists accounts lists all of them, always; one that is left out was not read."""
+        known = self.puller.warehouse.read(ACCOUNTS, "portfolio = ?", self.portfolio.name)["native_code"]
+        if lost := sorted(set(known) - listed):
+            raise Unreachable(f"The accounts of portfolio {self.portfolio.name} no longer hold {', '.join(lost[:5])}.", LOST)
 
     def _require_same_portfolio(self, pages: list[Page]) -> None:
         """A name stands for one portfolio at the venue, for good, and no two names for the same."""
@@ -151,8 +164,6 @@ class _Walker:
             asked_at = self.puller.clock()
             pages = [page async for page in client.history(account, since)]
             batch = self._batch("HISTORY", code, since, asked_at, pages)
-            if since is None:
-                break
             if self._joins(batch, accounts):
                 break
         return batch
@@ -163,10 +174,15 @@ class _Walker:
             walk = ingest.read_walk(self.puller.warehouse, batch, accounts)
         except Unreadable:
             return True
-        return ledger.agrees(walk.shown, walk.known)
+        if batch.since is not None:
+            return ledger.agrees(walk.shown, walk.known) and walk.unread in {None, walk.known_before}
+        if walk.shown.is_empty() and walk.refused.is_empty() and (walk.known_before or walk.known.height):
+            whose = f"{batch.subject} of portfolio {batch.portfolio}" if batch.subject else f"portfolio {batch.portfolio}"
+            raise Unreachable(f"The history of {whose} at {batch.venue} came empty, though it showed entries before.", LOST)
+        return True
 
     def _starts(self, code: str) -> list[datetime | None]:
-        """The newest known posting's instant, then further back, then the beginning."""
+        """A few postings back, which every page has room for, then further back, then the beginning."""
         known = self.puller.warehouse.sql(
             "SELECT occurred_at FROM postings JOIN accounts USING (account_id) WHERE retired_at IS NULL AND portfolio = ? "
             f"AND (native_code = ? OR ? = '') ORDER BY occurred_at DESC LIMIT {max(STEPS_BACK) + 1}",
@@ -174,21 +190,26 @@ class _Walker:
             code,
             code,
         )["occurred_at"].to_list()
-        return [known[step] for step in (0, *STEPS_BACK) if step < len(known)] + [None]
+        return [*(known[step] for step in (OVERLAP, *STEPS_BACK) if step < len(known)), None]
 
     def _batch(self, kind: str, subject: str, since: datetime | None, asked_at: datetime, pages: list[Page]) -> Batch:
         return Batch(kind, self.portfolio.venue, self.portfolio.name, subject, since, self.until, asked_at, tuple(pages))
 
 
-def _accounts(venue: str, balances: list[Page]) -> list[tuple[str, str | None]]:
-    rows = wire.read_balances(venue, balances)[1].rows.filter(pl.col("scope") == "account")
+def _accounts(balances: list[Page]) -> list[tuple[str, str | None]]:
+    rows = wire.read_balances(balances[0].venue, balances)[1].rows.filter(pl.col("scope") == "account")
     return list(rows.select("native_code", "venue_account_id").unique(maintain_order=True).iter_rows())
 
 
 def missing_hours(warehouse: Warehouse, config: Config, until: datetime) -> dict[str, list[tuple[datetime, datetime]]]:
-    """Product → intervals of hours before `until` that no final answer covers, for every asset ever held."""
+    """Product → intervals of hours before `until` that no final answer covers or that are young, for every asset ever held."""
     held = warehouse.sql(_EVER_HELD, datetime.combine(config.book.start, datetime.min.time(), UTC))
-    covered = warehouse.sql("SELECT product_id, since, until FROM candle_coverage WHERE final ORDER BY product_id, since")
+    settled = until - timedelta(days=config.prices.refetch_days)
+    covered = warehouse.sql(
+        "SELECT product_id, since, least(until, ?) AS until FROM candle_coverage WHERE final AND since < ? ORDER BY product_id, since",
+        settled,
+        settled,
+    )
     wanted = {}
     for product, first in held.iter_rows():
         since = (first - timedelta(hours=24)).replace(minute=0, second=0, microsecond=0)

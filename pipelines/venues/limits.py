@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol, TypeVar, cast
 
 Clock = Callable[[], float]
@@ -46,16 +46,25 @@ class RollingWindow:
     def __init__(self, quota: float, seconds: float = 60.0, clock: Clock = time.monotonic) -> None:
         self._quota, self._seconds, self._clock = quota, seconds + PAD, clock
         self._spent: deque[tuple[float, float]] = deque()  # (when, cost), oldest first; reservations lie ahead of the clock
+        self._sum = 0.0
         self._lock = threading.Lock()
 
     def reserve(self, cost: float = 1) -> float:
         with self._lock:
             now = self._forget()
-            at = max(now, self._spent[-1][0] if self._spent else now)
-            while self._spent and self._used() + cost > self._quota:
-                at = max(at, self._spent.popleft()[0] + self._seconds)
-            self._spent.append((at, cost))
+            at = self.room(cost, max(now, self._spent[-1][0] if self._spent else now))
+            self.spend(cost, at)
             return at - now
+
+    def room(self, cost: float, at: float) -> float:
+        """The first instant from `at` on that has room for `cost`; what has to leave the window first is forgotten."""
+        while self._spent and self._used() + cost > self._quota:
+            at = max(at, self._leave() + self._seconds)
+        return at
+
+    def spend(self, cost: float, at: float) -> None:
+        self._spent.append((at, cost))
+        self._sum += cost
 
     def observe(self, used: float) -> None:
         """The venue says so much is used; somebody else may be asking from the same address."""
@@ -63,16 +72,41 @@ class RollingWindow:
             now = self._forget()
             unseen = used - self._used()
             if unseen > 0 and (not self._spent or self._spent[-1][0] <= now):
-                self._spent.append((now, unseen))
+                self.spend(unseen, now)
 
     def _forget(self) -> float:
         now = self._clock()
         while self._spent and self._spent[0][0] <= now - self._seconds:
-            self._spent.popleft()
+            self._leave()
         return now
 
+    def _leave(self) -> float:
+        at, cost = self._spent.popleft()
+        self._sum = self._sum - cost if self._spent else 0.0
+        return at
+
     def _used(self) -> float:
-        return sum(cost for _, cost in self._spent)
+        return self._sum
+
+
+class Windows:
+    """Several rolling windows at once, as in 100 a minute and 1,000 an hour: a request counts in each when it leaves."""
+
+    def __init__(self, limits: Iterable[tuple[float, float]], clock: Clock = time.monotonic) -> None:
+        self._windows = [RollingWindow(quota, seconds, clock) for quota, seconds in limits]
+        self._clock, self._last = clock, 0.0
+        self._lock = threading.Lock()
+
+    def reserve(self, cost: float = 1) -> float:
+        with self._lock:
+            now = self._clock()
+            at = max(now, self._last)
+            for window in self._windows:
+                at = window.room(cost, at)
+            for window in self._windows:
+                window.spend(cost, at)
+            self._last = at
+            return at - now
 
 
 L = TypeVar("L", bound=Limiter)

@@ -102,6 +102,13 @@ def retry_after(reply: Reply) -> float | None:
     return float(seconds[1]) if seconds else None
 
 
+def dated(reply: Reply) -> datetime | None:
+    """The Date of a reply, to the second."""
+    with suppress(ValueError, TypeError):
+        return parsedate_to_datetime(reply.headers.get("date", ""))
+    return None
+
+
 Quote = Callable[[object], str]
 Judge = Callable[[Reply, Quote], VenueError | None]
 """What a reply means: nothing, or an error. It puts the venue's words into an error through `Quote` only."""

@@ -14,7 +14,7 @@ from pipelines.venues.cryptofuse import wire as cryptofuse
 from pipelines.venues.pacifica import wire as pacifica
 from pipelines.venues.reading import Reading
 
-__all__ = ["Reading", "read_balances", "read_candles", "read_currencies", "read_history", "read_products"]
+__all__ = ["Reading", "count", "read_balances", "read_candles", "read_currencies", "read_history", "read_products"]
 
 _BALANCES = {"coinbase": coinbase.read_balances, "cryptofuse": cryptofuse.read_balances, "pacifica": pacifica.read_balances}
 _HISTORY = {"coinbase": coinbase.read_history, "cryptofuse": cryptofuse.read_history, "pacifica": pacifica.read_history}
@@ -32,6 +32,11 @@ def read_balances(venue: str, pages: Sequence[Page]) -> tuple[str | None, Readin
 def read_history(venue: str, pages: Sequence[Page]) -> Reading:
     """Pages of one or more walks, newest first as walked → events oldest first per account."""
     return _HISTORY[_known(venue)](pages)
+
+
+def count(venue: str, pages: Sequence[Page]) -> int | None:
+    """How many events the venue says there are in all, where it says so."""
+    return cryptofuse.count(pages) if venue == "cryptofuse" else None
 
 
 def _known(venue: str) -> str:

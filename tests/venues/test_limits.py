@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from pipelines.venues.limits import RollingWindow, TokenBucket, shared
+from pipelines.venues.limits import RollingWindow, TokenBucket, Windows, shared
 
 
 class Clock:
@@ -70,6 +70,15 @@ def test_those_who_wait_are_served_in_order_and_each_pays():
     clock = Clock()
     window = RollingWindow(2, 10, clock)
     assert [window.reserve() for _ in range(5)] == [0, 0, 10.5, 10.5, 21]
+
+
+def test_the_minute_the_hour_and_the_day_are_all_kept():
+    clock = Clock()
+    seen = arrivals(Windows([(100, 60), (1000, 3600), (5000, 86400)], clock), clock, [1] * 6000, lambda: 0.0)
+    for quota, seconds in ((100, 60.0), (1000, 3600.0), (5000, 86400.0)):
+        assert refused_by_window(seen, quota, seconds) == 0
+    assert seen[999][0] - seen[0][0] == pytest.approx(9 * 60.5), "a thousand go as fast as the minute lets them"
+    assert seen[4999][0] - seen[0][0] < 5 * 3600
 
 
 def test_what_somebody_else_used_from_the_same_address_counts():

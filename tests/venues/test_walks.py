@@ -221,9 +221,9 @@ class Merchant:
 
 
 def test_a_history_by_offset_is_read_from_the_head_to_its_count():
-    pages, asked = walk(Merchant(5), shop, page_size=2)
+    pages, asked = walk(Merchant(5), shop, page_size=3)
     assert read_days("cryptofuse", pages) == [1, 2, 3, 4, 5]
-    assert [a.query.get("offset") for a in asked[1:]] == ["0", "2", "4"]
+    assert [a.query.get("offset") for a in asked[1:]] == ["0", "2"], "each page begins with the last row of the one before"
 
 
 def test_a_walk_by_offset_stops_after_something_older():
@@ -231,15 +231,56 @@ def test_a_walk_by_offset_stops_after_something_older():
     assert read_days("cryptofuse", pages) == [2, 3, 4, 5, 6, 7, 8, 9]
 
 
-def test_a_row_that_arrives_during_the_walk_begins_it_again():
-    pages, asked = walk(Merchant(5, arrivals=[False, True, False]), shop, page_size=2)
-    assert read_days("cryptofuse", pages) == [1, 2, 3, 4, 5, 6]
-    assert [a.query.get("offset") for a in asked[1:]] == ["0", "2", "0", "2", "4"]
-    assert len(pages) == 3
+def test_rows_that_arrive_at_the_head_during_the_walk_are_met_again_and_read_once():
+    pages, asked = walk(Merchant(9, arrivals=[False, True]), shop, page_size=4)
+    assert read_days("cryptofuse", pages) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert [a.query.get("offset") for a in asked[1:]] == ["0", "3", "6"]
+
+
+class Reshuffled(Merchant):
+    """Something happens to the list between its first page and its second, in the first walk only."""
+
+    def __init__(self, change):
+        super().__init__(5)
+        self.change = change
+
+    def history(self, asked):
+        if asked.query["offset"] != "0" and self.change:
+            self.change(self.rows)
+            self.change = None
+        return super().history(asked)
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (lambda rows: rows.pop(0), [1, 2, 3, 4]),
+        (lambda rows: rows.insert(4, Merchant.row(9)), [1, 9, 2, 3, 4, 5]),
+    ],
+    ids=["a row is taken away", "a row is put in further down"],
+)
+def test_a_list_that_moved_elsewhere_is_walked_again_from_its_head(change, left):
+    pages, asked = walk(Reshuffled(change), shop, page_size=3)
+    assert [a.query.get("offset") for a in asked[1:]][:3] == ["0", "2", "0"]
+    assert read_days("cryptofuse", pages) == left
+
+
+@pytest.mark.parametrize("shown", [[5, 5, 4, 3], [5, 5, 4]], ids=["beside the others", "pushing another out"])
+def test_a_row_shown_twice_on_a_page_makes_the_walk_begin_again(shown):
+    merchant = Merchant(5)
+
+    def script(asked):
+        if asked.query.get("offset") == "0" and shown:
+            rows = [Merchant.row(n) for n in shown]
+            shown.clear()
+            return Answer({"history": rows, "total": 5, "limit": 3, "offset": 0})
+        return merchant(asked)
+
+    assert read_days("cryptofuse", walk(script, shop, page_size=3)[0]) == [1, 2, 3, 4, 5]
 
 
 def test_a_list_that_never_stands_still_is_given_up():
-    with pytest.raises(Unreachable, match="changed during each of 5 walks"):
+    with pytest.raises(Unreachable, match="during each of 5 walks"):
         walk(Merchant(5, arrivals=[True] * 100), shop, page_size=2)
 
 
@@ -247,7 +288,7 @@ def test_rows_promised_and_not_given_are_not_a_smaller_book():
     def script(asked):
         return Answer({"access_token": "t"}) if asked.method == "POST" else Answer({"history": [], "total": 3, "limit": 2, "offset": 0})
 
-    with pytest.raises(Unreachable, match="changed during each"):
+    with pytest.raises(Unreachable, match="during each of 5 walks"):
         walk(script, shop)
 
 
@@ -353,6 +394,28 @@ def test_an_empty_answer_is_asked_once_more():
     assert wire.read_candles(pages).rows["volume"].to_list() == [D(3)]
     pages, asked = hours(lambda _: Answer([]), T0, T0 + timedelta(hours=1))
     assert (len(pages), len(asked)) == (2, 2)
+
+
+def with_hole(asked):
+    """Every hour but one traded, and the venue forgets a second one in its first answer."""
+    gone = {3, 5} if len(FORGOTTEN) == 0 else {3}
+    FORGOTTEN.append(asked)
+    return Answer([[int((T0 + timedelta(hours=n)).timestamp()), 1, 2, 1, 2, 3] for n in range(24) if n not in gone])
+
+
+FORGOTTEN = []
+
+
+def test_a_hole_in_a_liquid_market_is_asked_once_more_and_what_comes_is_added():
+    FORGOTTEN.clear()
+    pages, asked = hours(with_hole, T0, T0 + timedelta(hours=24))
+    assert len(asked) == 2
+    assert wire.read_candles(pages).rows.height == 23
+
+
+def test_gaps_of_a_market_that_seldom_trades_are_believed():
+    _, asked = hours(lambda _: Answer([[int(T0.timestamp()), 1, 2, 1, 2, 3]]), T0, T0 + timedelta(hours=24))
+    assert len(asked) == 1
 
 
 def test_no_hours_are_no_question():

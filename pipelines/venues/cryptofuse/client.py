@@ -1,6 +1,7 @@
 """CryptoFuse over HTTP: live balances, balance history, currencies → pages. What they say is `wire`'s to read.
 
-The history pages by offset over a list that grows at its head: a walk counts only if `total` stood still, else it begins again.
+The history pages by offset over a list that grows at its head. Each page therefore begins with the last row of the one before, and
+with as many more as `total` grew by since: where these are not the same rows, the list moved elsewhere and the walk begins again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pipelines.config import CryptofusePortfolio
 from pipelines.errors import Unreachable, Unreadable, VenueError
 from pipelines.pages import Page
 from pipelines.venues.http import Caller, Clock, Door, House, Leaving, Patience, utc_now
-from pipelines.venues.limits import RollingWindow, shared
+from pipelines.venues.limits import Windows, shared
 from pipelines.venues.replies import LATER, Expired, Question, Quote, Refusal, Reply, by_status
 from pipelines.venues.walk import ENDLESS, MAX_PAGES, Descent, instant
 
@@ -85,12 +86,14 @@ class CryptofuseClient(Caller):
 
     def __init__(self, portfolio: CryptofusePortfolio, patience: Patience | None = None, clock: Clock = utc_now) -> None:
         self._auth = _Bearer(portfolio)
-        counted = (VENUE, portfolio.base_url, hashlib.sha256(self._auth.secrets[0].encode()).digest(), portfolio.rate_per_minute)
-        limiter = shared(counted, lambda: RollingWindow(portfolio.rate_per_minute))
+        limits = ((portfolio.rate_per_minute, 60.0), (portfolio.rate_per_hour, 3600.0), (portfolio.rate_per_day, 86400.0))
+        counted = (VENUE, portfolio.base_url, hashlib.sha256(self._auth.secrets[0].encode()).digest(), limits)
+        limiter = shared(counted, lambda: Windows(limits))
         house = House(VENUE, portfolio.name, portfolio.base_url, portfolio.timeout, limiter, _judge)
         super().__init__(Door(house, self._auth.secrets, patience, clock))
         self._auth.door = self._door
         self._limit = min(portfolio.page_size or PAGE_SIZE, PAGE_SIZE)
+        self._overlap = int(self._limit > 1)
 
     async def balances(self) -> list[Page]:
         """Needs a key that reads and writes; `Refused` with any other."""
@@ -100,32 +103,34 @@ class CryptofuseClient(Caller):
         return [page]
 
     async def history(self, account: str | None, since: datetime | None) -> AsyncIterator[Page]:  # noqa: ARG002  # one walk covers the portfolio
-        """The pages of one walk during which the list did not change."""
+        """The pages of one walk during which the list grew at its head only."""
         for _ in range(RESTARTS):
             if pages := await self._walk(since):
                 for page in pages:
                     yield page
                 return
         where = self._door.house.asked(Question("history", "/user/balances/history/"))
-        raise Unreachable(f"{where} changed during each of {RESTARTS} walks.", LATER)
+        raise Unreachable(f"{where} changed, or did not agree with itself, during each of {RESTARTS} walks.", LATER)
 
     async def _walk(self, since: datetime | None) -> list[Page]:
-        """From offset 0; no pages at all if the list moved underneath."""
+        """From offset 0; no pages at all if the list moved underneath other than by growing at its head."""
         pages: list[Page] = []
-        offset, total, descent = 0, None, Descent(since)
+        before: list[Any] = []
+        offset, total, descent = 0, -1, Descent(since)
         while len(pages) < MAX_PAGES:
-            page, reply, body = await self._page(offset)
-            rows = body["history"]
-            if total not in (None, body["total"]):
+            page, _, body = await self._page(offset)
+            rows, grown = body["history"], body["total"] - total if pages else 0
+            again = grown + (self._overlap if pages else 0)
+            if grown < 0 or not _goes_on(before, rows, again) or offset + len(rows) > body["total"] or len(rows) > self._limit:
                 return []
-            total, offset = body["total"], offset + len(rows)
             pages.append(page)
-            if offset > total:
-                raise Unreadable(f"{reply.asked} gave {offset} rows and counts {total}.", "Report it to us.")
-            if offset == total or descent.passed(instant(row.get("timestamp")) if isinstance(row, dict) else None for row in rows):
+            total, before = body["total"], rows
+            ended = descent.passed(instant(row.get("timestamp")) if isinstance(row, dict) else None for row in rows[again:])
+            if offset + len(rows) == total or ended:
                 return pages
-            if not rows:
+            if len(rows) == again:
                 return []
+            offset += len(rows) - self._overlap
         raise Unreadable(f"The history did not end within {MAX_PAGES} pages.", ENDLESS)
 
     async def _page(self, offset: int) -> tuple[Page, Reply, dict[str, Any]]:
@@ -149,6 +154,11 @@ class CryptofuseClient(Caller):
         if not isinstance(body, list) and not (isinstance(body, dict) and any(isinstance(body.get(key), list) for key in LISTS)):
             raise reply.unreadable()
         return [page]
+
+
+def _goes_on(before: list[Any], rows: list[Any], again: int) -> bool:
+    """The page begins with the last `again` rows of the one before."""
+    return 0 <= again <= len(rows) and (again == 0 or before[-again:] == rows[:again])
 
 
 def _judge(reply: Reply, quote: Quote) -> VenueError | None:

@@ -154,6 +154,11 @@ def _unrepeated(pages: Sequence[Page]) -> Iterator[Row]:
                 yield row
 
 
+def count(pages: Sequence[Page]) -> int:
+    """As counted when the walk began: what arrived since stands ahead of it and was not walked."""
+    return decode(pages[0], _Envelope).total
+
+
 class _Currency(msgspec.Struct):
     currency: msgspec.Raw
     token: msgspec.Raw

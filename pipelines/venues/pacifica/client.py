@@ -116,7 +116,7 @@ def _judge(reply: Reply, quote: Quote) -> VenueError | None:
     said = quote(body.get("error")) if isinstance(body, dict) else ""
     if not 200 <= reply.status < 300:
         return by_status(reply, said)
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or not isinstance(body.get("success"), bool):
         return reply.unreadable()
     if body.get("success") is True and not body.get("error"):
         return None

@@ -7,6 +7,7 @@ history of their own, which is not read: they are held beside the book.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,8 +16,10 @@ import msgspec
 from pipelines.pages import Page
 from pipelines.venues.reading import (
     BALANCES,
+    BROKEN,
     HISTORY,
     NOTHING,
+    BadRow,
     Once,
     Reading,
     Row,
@@ -120,7 +123,16 @@ def read_history(pages: Sequence[Page]) -> Reading:
     for page in pages:
         more = listed(page, _events(page))
         rows += more[_overlap(rows, more) :]
-    return oldest_first(read(HISTORY, rows, parse))
+    return oldest_first(read(HISTORY, [row for n, row in enumerate(rows) if n == 0 or not _stutters(rows[n - 1], row)], parse))
+
+
+def _stutters(before: Row, row: Row) -> bool:
+    """The same words twice in a row, though the first changed a balance: no two events can end at one balance that way."""
+    if before.raw != row.raw:
+        return False
+    with suppress(BadRow, *BROKEN):
+        return exact("amount", struct(row.raw, _Event).amount) != 0
+    return False
 
 
 def _events(page: Page) -> list[msgspec.Raw]:
