@@ -93,19 +93,61 @@ def statement(
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
     as_of: AsOf = None,
     day: Day = None,
+    month: Annotated[
+        str | None, typer.Option("--month", help="The end of this month, as 2025-01; its roll-forward is written too.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--from", help="A roll-forward from this instant to the as-of.")] = None,
     calendar: Calendar = "utc",
     known_at: KnownAt = None,
     portfolio: PortfolioOption = None,
     by: By = "portfolio",
-    form: Annotated[Literal["csv", "json"], typer.Option("--format")] = "csv",
+    form: Annotated[Literal["csv", "json", "pdf", "xlsx", "parquet", "bundle"], typer.Option("--format")] = "csv",
     config: ConfigOption = None,
     home: HomeOption = None,
 ) -> None:
     """Write a statement; a file that exists is never overwritten, other numbers are the next version."""
+    from pipelines import publications, statements
+
+    with publications.newest(_home(home)) as newest:
+        opened, last = statements.month(newest, _date(f"{month}-01"), calendar) if month else (None, None)
+        if last and as_of:
+            raise UsageError("Which instant?", "Give --month, --day or --as-of, and one of them only.")
+        moment = _moment(newest, last.isoformat() if last else as_of, day, calendar)
+        known = _instant(known_at, "--known-at") if known_at else None
+        asked = statements.Question(moment, known, portfolio, by, calendar, _instant(since, "--from") if since else opened)
+        for path in statements.issue(newest, asked, form, out, both=since is None):
+            print(path)
+
+
+@app.command()
+def verify(bundle: Annotated[Path, typer.Argument(help="The .zip, or the folder it was unpacked to.")]) -> None:
+    """Recompute every number of a bundle from its evidence, offline; name the first that differs."""
     from pipelines import statements
 
-    found = _snapshot(_home(home), as_of, day, calendar, known_at, portfolio)
-    print(statements.write(found, portfolio or "all", by, form, out))
+    difference = statements.first_difference(bundle)
+    print(f"This differs: {difference}" if difference else "Nothing differs: every hash and every number is as the evidence says.")
+    raise typer.Exit(bool(difference))
+
+
+@app.command()
+def explain(
+    portfolio: Annotated[str, typer.Option("--portfolio", help="The portfolio.")],
+    asset: Annotated[str, typer.Option("--asset", help="The asset, or the venue's own code.")],
+    as_of: AsOf = None,
+    day: Day = None,
+    calendar: Calendar = "utc",
+    known_at: KnownAt = None,
+    entries: Annotated[int, typer.Option("--entries", min=0, help="The newest so many entries; 0: all.")] = 20,
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """The entries and candles behind one number, the formula and its result."""
+    from pipelines import explain, publications
+
+    with publications.newest(_home(home)) as newest:
+        known = _instant(known_at, "--known-at") if known_at else None
+        for line in explain.explain(newest, _moment(newest, as_of, day, calendar), portfolio, asset, known, entries):
+            print(line)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Facts at an instant → the evidence behind a statement: openings, entries, candles, prices, policies, as tables that read by name.
+"""A publication at an instant → the evidence behind a statement: openings, entries, candles, prices, policies, as tables read by name.
 
 Nothing is computed here that a statement prints, except which market and which candles stand behind a price.
 """
@@ -14,10 +14,23 @@ import polars as pl
 from pipelines.book import Facts, Reader
 from pipelines.stages import days as day_stage
 from pipelines.stages import exact, known, totals, valuations
-from pipelines.tables import DAILY_VALUES, INSTANT, POLICIES, PUBLICATIONS, SUSPENSE, TEXT
+from pipelines.tables import (
+    CANDLES,
+    DAILY_VALUES,
+    INSTANT,
+    OPENINGS,
+    POLICIES,
+    POSTINGS,
+    PRODUCTS,
+    PUBLICATIONS,
+    PULLS,
+    SUSPENSE,
+    Table,
+)
 
 DAYS_SHOWN = 90
 _NAMED = ("portfolio", "native_code")
+_MINE = "account_id IN (SELECT account_id FROM accounts WHERE portfolio = ?)"
 _CLOSED = "SELECT calendar, day, as_of FROM closed_days WHERE calendar = ? AND as_of <= ? ORDER BY as_of DESC LIMIT ?"
 
 
@@ -36,30 +49,43 @@ class Evidence:
 
     @cached_property
     def accounts(self) -> pl.DataFrame:
-        return self.facts.accounts.drop("recorded_at").collect()
+        columns = ("account_id", "entity", "venue", *_NAMED, "asset", "network", "asset_class")
+        return self.facts.accounts.select(columns).sort("entity", "venue", *_NAMED).collect()
 
     @cached_property
-    def prices(self) -> pl.DataFrame:
-        """One row per asset: price or reason, the market behind it, and how far its last close lies from the price."""
-        last = pl.col("start") == pl.col("start").max().over("asset")
-        closes = self.candles.filter(last).select("asset", last_close="close")
-        ratio = exact.quotient(pl.col("last_close"), pl.col("price")) - 1
-        return (
-            self.facts.prices(day_stage.instant(self.as_of))
-            .drop("calendar", "day", "as_of")
-            .join(self._markets(), on="asset", how="left")
-            .join(closes.lazy(), on="asset", how="left")
-            .with_columns(last_vs_price_bps=pl.when(pl.col("price_basis") == "VWAP_24H").then(exact.product(ratio, pl.lit(10_000)).round(0).cast(pl.Int64)))
-            .sort("asset")
-            .collect()
-        )
+    def entries(self) -> pl.LazyFrame:
+        """Postings before the instant, as the roll-forward takes them."""
+        return known.facts(self._mine(POSTINGS, "occurred_at < ?", self.as_of).lazy(), self.known_at).collect().lazy()
+
+    @cached_property
+    def opened(self) -> pl.LazyFrame:
+        """Openings in force, as the roll-forward takes them."""
+        return known.newest(self._mine(OPENINGS).lazy(), ["account_id"], self.known_at).collect().lazy()
+
+    @cached_property
+    def postings(self) -> pl.DataFrame:
+        """Every entry before the instant, in the order of its account."""
+        return self._named(self.entries.drop("retired_at")).sort(*_NAMED, "occurred_at", "position").collect()
+
+    @cached_property
+    def openings(self) -> pl.DataFrame:
+        return self._named(self.opened).sort(_NAMED).collect()
+
+    @cached_property
+    def read_through(self) -> pl.DataFrame:
+        """Up to where each account in scope was read."""
+        newest = known.newest(self.source.read(PULLS, "kind = 'ACCOUNT'").lazy(), ["portfolio", "subject"], self.known_at)
+        names = self.accounts.lazy().select(_NAMED)
+        read = newest.select("portfolio", "read_through", "asked_at", "batch", native_code="subject")
+        return read.join(names, on=_NAMED, how="semi").sort(_NAMED).collect()
 
     @cached_property
     def candles(self) -> pl.DataFrame:
         """The candles of the 24 hours before the instant, of every market in scope; none that ends after it."""
-        start, hour = pl.col("start"), timedelta(hours=1)
+        window = "start >= ? AND start <= ?"
+        read = self.source.read(CANDLES, window, self.as_of - timedelta(hours=24), self.as_of - timedelta(hours=1))
         return (
-            self.facts.candles.filter(start >= self.as_of - timedelta(hours=24), start + hour <= self.as_of)
+            known.facts(read.lazy(), self.known_at)
             .join(self._markets(), on="product_id")
             .select("asset", "product_id", "start", "low", "high", "open", "close", "volume", "recorded_at")
             .sort("asset", "start")
@@ -67,21 +93,24 @@ class Evidence:
         )
 
     @cached_property
-    def postings(self) -> pl.DataFrame:
-        """Every entry before the instant, in the order of its account."""
+    def prices(self) -> pl.DataFrame:
+        """One row per asset: price or reason, the market behind it, and how far its last close lies from the price."""
+        closes = self.candles.filter(pl.col("start") == pl.col("start").max().over("asset")).select("asset", last_close="close")
+        apart = exact.quotient(pl.col("last_close"), pl.col("price")) - 1
+        bps = exact.product(apart, pl.lit(10_000)).round(0).cast(pl.Int64)
         return (
-            self._named(self.facts.postings.filter(pl.col("occurred_at") < self.as_of).drop("retired_at"))
-            .sort(*_NAMED, "occurred_at", "position")
+            self.prices_at(self.as_of)
+            .drop("calendar", "day", "as_of")
+            .join(self._markets(), on="asset", how="left")
+            .join(closes.lazy(), on="asset", how="left")
+            .with_columns(last_vs_price_bps=pl.when(pl.col("price_basis") == "VWAP_24H").then(bps))
+            .sort("asset")
             .collect()
         )
 
-    @cached_property
-    def openings(self) -> pl.DataFrame:
-        return self._named(self.facts.openings).sort(_NAMED).collect()
-
-    @cached_property
-    def read_through(self) -> pl.DataFrame:
-        return self._named(self.facts.watermarks).sort(_NAMED).collect()
+    def prices_at(self, moment: datetime) -> pl.LazyFrame:
+        """daily_prices of one instant."""
+        return self.facts.prices(day_stage.instant(moment))
 
     @cached_property
     def policies(self) -> pl.DataFrame:
@@ -98,7 +127,7 @@ class Evidence:
     def daily_values(self) -> pl.DataFrame:
         """What was published for the closed days that end at the instant; none where later knowledge went into it."""
         known_through = self.source.read(PUBLICATIONS)["known_through"][0]
-        published = self.source.read(DAILY_VALUES, "as_of = ?", self.as_of).lazy()
+        published = self._mine(DAILY_VALUES, "as_of = ?", self.as_of).lazy()
         return self._named(published.filter(known_through <= self.known_at)).sort("calendar", *_NAMED).collect()
 
     def history(self, calendar: str) -> pl.DataFrame:
@@ -107,19 +136,20 @@ class Evidence:
         values = valuations.daily_values(self.facts.balances(days), self.facts.prices(days), self.facts.accounts)
         return totals.history(values, self.facts.accounts).collect()
 
+    def _mine(self, table: Table, condition: str = "true", *params: object) -> pl.DataFrame:
+        """A table's rows of the accounts in scope."""
+        if self.portfolio is None:
+            return self.source.read(table, condition, *params)
+        return self.source.read(table, f"{condition} AND {_MINE}", *params, self.portfolio)
+
     def _named(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """account_id → portfolio and native code."""
-        names = self.facts.accounts.select("account_id", *_NAMED)
+        names = self.accounts.lazy().select("account_id", *_NAMED)
         return rows.join(names, on="account_id").select(*_NAMED, pl.all().exclude(*_NAMED, "account_id"))
 
     def _markets(self) -> pl.LazyFrame:
-        """The USD pair of each asset in scope, as `stages.prices` chooses it; none for a currency that is priced in itself."""
-        mine = self.facts.accounts.filter(pl.col("asset").is_not_null(), pl.col("asset_class") != "fiat").select(
-            asset=pl.col("asset").cast(TEXT)
-        )
-        return (
-            self.facts.products.filter(pl.col("quote") == "USD")
-            .group_by(asset="base")
-            .agg(pl.col("product_id").min())
-            .join(mine.unique(), on="asset", how="semi")
-        )
+        """The USD pair of each asset in scope, as `stages.prices` chooses it; none for a currency."""
+        products = known.newest(self.source.read(PRODUCTS).lazy(), ["product_id"], self.known_at)
+        mine = self.accounts.lazy().filter(pl.col("asset_class") != "fiat").select("asset").drop_nulls().unique()
+        pairs = products.filter(pl.col("quote") == "USD").group_by(asset="base").agg(pl.col("product_id").min())
+        return pairs.join(mine, on="asset", how="semi")

@@ -7,6 +7,7 @@ instant are the next version.
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -23,15 +24,14 @@ from pipelines.book import Reader, Snapshot, at, instant_of
 from pipelines.errors import UsageError
 from pipelines.evidence import Evidence
 from pipelines.exports import movements, paper, tabular, text
-from pipelines.exports.bundle import bundle
+from pipelines.exports.bundle import MANIFEST, bundle, is_packed
 from pipelines.exports.display import instant
 from pipelines.exports.model import Heading, RollForward, Statement
 from pipelines.exports.sheet import sheet
 from pipelines.home import machine_errors, write_atomically
-from pipelines.stages import days as day_stage
 from pipelines.stages import rollforward, totals
 from pipelines.stages import statements as lines
-from pipelines.tables import CALENDARS, PORTFOLIOS, PUBLICATIONS
+from pipelines.tables import CALENDARS, PORTFOLIOS
 
 By = Literal["portfolio", "asset"]
 Format = Literal["csv", "json", "pdf", "xlsx", "parquet", "bundle"]
@@ -109,20 +109,21 @@ class Answer:
 
     @cached_property
     def roll_forward(self) -> RollForward:
-        since, e, f = self._since(), self.evidence, self.evidence.facts
-        rows = rollforward.require_identity(rollforward.rollforward(f.postings, f.openings, f.accounts, since, e.as_of))
-        ends = (f.prices(day_stage.instant(moment)) for moment in (since, e.as_of))
-        bridge = rollforward.bridge(rows.lazy(), *ends).collect()
+        since, e = self._since(), self.evidence
+        facts = (e.entries, e.opened, e.accounts.lazy(), since, e.as_of)
+        rows = rollforward.require_identity(rollforward.rollforward(*facts))
+        bridge = rollforward.bridge(rows.lazy(), e.prices_at(since), e.prices_at(e.as_of))
+        amounts = {f"printed_{name}": name for name in rollforward.BRIDGE_VALUES}
         return RollForward(
             heading=self.heading,
             since=since,
             opened=closing_words(self.source, since, self.question.calendar),
             rows=rows,
             columns=tuple(rollforward.columns(rows)),
-            bridge=bridge,
-            bridge_totals=rollforward.bridge_totals(bridge.lazy()).collect(),
+            bridge=totals.printed(bridge, **amounts).collect(),
+            bridge_totals=totals.printed(rollforward.bridge_totals(bridge), **amounts).collect(),
             own_transfers=rollforward.own_transfers(rows.lazy()).collect(),
-            annex=rollforward.annex(f.postings, f.openings, f.accounts, since, e.as_of).collect(),
+            annex=rollforward.annex(*facts).collect(),
         )
 
     def _since(self) -> datetime:
@@ -156,7 +157,7 @@ class Answer:
         return {
             "portfolios": f"{self._portfolios().height} of {known} known portfolios",
             "accounts": rows.height,
-            "entries before the instant": self.evidence.postings.height,
+            "entries before the instant": self.evidence.entries.select(pl.len()).collect().item(),
             "priced": int(rows["value"].is_not_null().sum()),
             "unpriced": self.snapshot.unpriced().height,
             "at zero": int((rows["balance"] == 0).sum()),
@@ -225,8 +226,16 @@ def bundled(answer: Answer) -> bytes:
     files |= {f"evidence/{name}.csv": tabular.csv(getattr(evidence, name)) for name in tables}
     files["evidence/history.csv"] = tabular.csv(statement.history)
     files["verify.py"] = getsource(verify).encode()
-    about = tabular.about(statement) | ({"from": answer.question.since} if answer.question.since else {})
+    about = dict(tabular.about(statement)) | ({"from": answer.question.since} if answer.question.since else {})
     return bundle(about, files)
+
+
+def issue(source: Reader, question: Question, form: Format, folder: Path, both: bool) -> list[Path]:
+    """Write what is asked: the statement, or the roll-forward where there is a beginning, or both of them; a bundle holds all in one."""
+    asked = [question]
+    if both and question.since is not None and form != "bundle":
+        asked = [replace(question, since=None), question]
+    return [write(Answer(source, q), form, folder) for q in asked]
 
 
 def write(answer: Answer, form: Format, folder: Path) -> Path:
@@ -255,7 +264,18 @@ def of_day(source: Reader, as_of: datetime, folder: Path) -> list[Path]:
     return [*made, _keep(tabular.csv(everything.by_asset()), "all_asset", as_of, "csv", folder)]
 
 
-def of_month(month: date) -> tuple[date, date]:
-    """The days at whose ends a month opens and closes."""
-    first = month.replace(day=1)
-    return first - timedelta(days=1), (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+def first_difference(path: Path) -> str:
+    """What differs first in a bundle (the .zip or its unpacked folder), in words; empty where nothing does."""
+    try:
+        return verify.first_difference(path) or ("" if path.is_dir() or is_packed(path.read_bytes()) else path.name)
+    except (OSError, LookupError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile) as strange:
+        if path.is_file() and MANIFEST.encode() in path.read_bytes():
+            return f"{path.name} ({strange})"
+        why = f"it has no {strange}" if isinstance(strange, KeyError) else strange
+        raise UsageError(f"{path} is no bundle: {why}.", "Name a .zip that closebook made, or the folder it was unpacked to.") from None
+
+
+def month(source: Reader, first: date, calendar: str) -> tuple[datetime, datetime]:
+    """The instants at which the month that begins on `first` opens and closes."""
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return instant_of(source, first - timedelta(days=1), calendar), instant_of(source, last, calendar)

@@ -1,12 +1,100 @@
-"""python verify.py BUNDLE: recompute a statement from its evidence, offline, with the standard library; name the first that differs."""
+"""python verify.py BUNDLE recomputes a statement from its evidence, offline, and says what differs first. It needs Python only."""
 
-import csv, hashlib, io, json, sys, zipfile
-from collections import defaultdict
-from decimal import Decimal as D, ROUND_HALF_EVEN, getcontext
+import collections.abc, csv, hashlib, io, json, sys, zipfile  # noqa: E401, I001  # short: who trusts nobody can read it all
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal as D, localcontext  # noqa: N817
 from pathlib import Path
+from typing import Any, TypeAlias
 
-getcontext().prec = 90
+NAN, LAST, HOUR, when = D("NaN"), D("1e-18"), timedelta(hours=1), datetime.fromisoformat
+NEVER, FOREVER = "0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"
+Row: TypeAlias = dict[str, Any]
+Found: TypeAlias = collections.abc.Iterator[str]
 
 
-def exact(x):
-    return x.quantize(D("1e-18"), ROUND_HALF_EVEN)
+def first_difference(path: Path) -> str:
+    """In words; empty where nothing differs. KeyError or BadZipFile: this is no bundle."""
+    with localcontext(prec=90, rounding=ROUND_HALF_EVEN):
+        return next(differences(path), "")
+
+
+def differences(path: Path) -> Found:
+    """Files that are not what the manifest says, the manifest first; then numbers that do not follow from the evidence."""
+    if path.is_dir():
+        files = {p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+    else:
+        with zipfile.ZipFile(path) as archive:
+            yield from filter(None, [archive.testzip()])
+            files = {name: archive.read(name) for name in archive.namelist()}
+    told = files.pop("manifest.json")  # its own hash stands at 24:88, taken with zeros in its place
+    if hashlib.sha256(told[:24] + b"0" * 64 + told[88:]).hexdigest().encode() != told[24:88]:
+        yield "manifest.json"
+    hashes, found = json.loads(told)["files"], {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
+    yield from sorted(name for name in found.keys() | hashes.keys() if found.get(name) != hashes.get(name))
+    rows = {name: csv.DictReader(io.StringIO(body.decode(), newline="")) for name, body in files.items() if name.endswith(".csv")}
+    tables = {Path(name).stem: [{k: v.removeprefix("'") for k, v in r.items()} for r in read] for name, read in rows.items()}
+    yield from numbers(tables, json.loads(files["statement.json"]))
+    yield from movements(tables, json.loads(files["roll_forward.json"])) if "roll_forward" in tables else ()
+
+
+def key(row: Row) -> tuple[str, str]:
+    return row["portfolio"], row["native_code"]
+
+
+def same(cell: str | None, number: D) -> bool:  # no number, or one beyond the range, is an empty cell
+    return not cell if number.is_nan() or abs(number) >= 10**18 else D(cell or "NaN") == number
+
+
+def numbers(tables: dict[str, list[Row]], said: Row) -> Found:
+    """balance = opening + Σ amount, price = Σ close · volume ÷ Σ volume, value = balance · price, total = Σ value."""
+    as_of, rows, openings = when(said["as_of"]), {key(r): r for r in tables["by_portfolio"]}, {key(o): o for o in tables["openings"]}
+    held = {k: D(o["amount"] or "NaN") if o["kind"] != "UNKNOWN" else NAN for k, o in openings.items()}
+    for p in tables["postings"]:
+        if key(p) in held and when(openings[key(p)]["opened_at"]) <= when(p["occurred_at"]) < as_of:
+            held[key(p)] += D(p["amount"])
+    turnover, volume, sums = (collections.defaultdict[Any, D](D) for _ in range(3))
+    for c in (c for c in tables["candles"] if as_of - 24 * HOUR <= when(c["start"]) <= as_of - HOUR):
+        turnover[c["asset"]] += (D(c["close"]) * D(c["volume"])).quantize(LAST)
+        volume[c["asset"]] += D(c["volume"])
+    price: dict[Any, D] = {("VWAP_24H", a, "USD"): (turnover[a] / v).quantize(LAST) for a, v in volume.items() if v}
+    price |= {("PAR", r["asset"], r["asset"]): D(1) for r in tables["by_portfolio"]}
+    in_force = [p for p in tables["policies"] if when(p["since"] or NEVER) <= as_of < when(p["until"] or FOREVER)]
+    price |= {("FIXED_POLICY", p["asset"], p["currency"]): D(p["price"]) for p in in_force if p["price"]}
+    for k, r in rows.items():
+        balance, each = held.get(k, NAN), price.get((r["price_basis"], r["asset"], r["currency"]), NAN)
+        due = {"balance": balance, "price": each, "value": (balance * each).quantize(LAST)}
+        yield from (f"by_portfolio.csv: {column} of {' '.join(k)}" for column, number in due.items() if not same(r[column], number))
+        for scope in [(p, b) for p in (k[0], None) for b in (r["price_basis"], None)]:
+            sums[r["entity"], r["currency"], *scope] += D(r["value"] or 0)
+        for column in ("balance", "value"):
+            sums[r["entity"], r["asset"] or f"{r['venue']}:{k[1]}", column] += D(r[column] or 0)
+    for a in tables["by_asset"]:
+        wrong = [c for c in ("balance", "value") if a[c] and D(a[c]) != sums[a["entity"], a["asset"], c]]
+        yield from (f"by_asset.csv: {column} of {a['asset']}" for column in wrong)
+    for t in said["totals"]:
+        total = sums[t["entity"], t["currency"], t["portfolio"], t["price_basis"]]
+        if not same(t["value"], total) or not same(t["printed"], total.quantize(D(1).scaleb(-t["minor_units"]))):
+            yield f"statement.json: total {t['entity']} {t['portfolio'] or ''} {t['currency']}"
+    if [{k: "" if v is None else str(v) for k, v in row.items()} for row in said["rows"]] != tables["by_" + said["by"]]:
+        yield "statement.json: its rows are not those of the CSV"
+    days = [d for d in tables["daily_values"] if any(d[c] != rows.get(key(d), d)[c] for c in ("balance", "price", "value"))]
+    yield from (f"evidence/daily_values.csv: {' '.join(key(d))}" for d in days)
+
+
+def movements(tables: dict[str, list[Row]], said: Row) -> Found:
+    """opening + columns = closing, and each column is what its entries add up to."""
+    kinds = {(e["venue"], e["event_type"]): (e["increases"], e["decreases"]) for e in tables["event_columns"]}
+    since, until, moved = when(said["from"]), when(said["as_of"]), collections.defaultdict[Any, D](D)
+    venue, opened = {key(r): r["venue"] for r in tables["roll_forward"]}, {key(o): when(o["opened_at"]) for o in tables["openings"]}
+    for p in tables["postings"]:
+        if key(p) in opened and max(since, opened[key(p)]) <= when(p["occurred_at"]) < until:
+            moved[key(p), kinds[venue[key(p)], p["event_type"]][D(p["amount"]) < 0]] += D(p["amount"])
+    for r in tables["roll_forward"]:
+        yield from (f"roll_forward.csv: {c} of {' '.join(key(r))}" for c in said["columns"] if D(r[c]) != moved[key(r), c])
+        parts = (D(r[c] or 0) for c in ("opening", "opened_in_period", *said["columns"], "unexplained"))
+        if r["book_closing"] and sum(parts) != D(r["closing"]):
+            yield f"roll_forward.csv: closing of {' '.join(key(r))}"
+
+
+if __name__ == "__main__":
+    sys.exit(first_difference(Path(sys.argv[1])) or 0)

@@ -14,6 +14,8 @@ from pipelines.exports.model import FOOTER
 Block = Mapping[str, object]
 Row = Mapping[str, object]
 
+MOST_TAGGED = 1_000
+"""Lines of a document that is tagged for screen readers; tags of 10,000 lines are 50 MB."""
 TEMPLATE = Path(__file__).with_name("paper.typ")
 
 
@@ -43,9 +45,10 @@ def row(*cells: str, style: str = "plain") -> Row:
     return {"cells": list(cells), "style": style}
 
 
-def table(columns: Sequence[tuple[str, str]], rows: Sequence[Row]) -> Block:
-    """Columns are a heading and a side: l(eft), r(ight) or w(ide, left)."""
-    return {"kind": "table", "header": [name for name, _ in columns], "sides": [side for _, side in columns], "rows": list(rows)}
+def table(columns: Sequence[tuple[str, str]], rows: Sequence[Row], whole: bool = False) -> Block:
+    """Columns are a heading and a side: l(eft), r(ight) or w(ide, left); a whole one is never broken over pages."""
+    names, sides = [name for name, _ in columns], [side for _, side in columns]
+    return {"kind": "table", "header": names, "sides": sides, "rows": list(rows), "whole": whole}
 
 
 def drawing(heading: str, svg: str, note: str = "") -> Mapping[str, str]:
@@ -63,6 +66,7 @@ def page() -> Block:
 def pdf(name: str, running: str, identity: str, blocks: Sequence[Block], clock: datetime) -> bytes:
     """The document's bytes: equal input, equal bytes, on any machine (typst's own fonts only)."""
     document = {"title": name, "running": running, "identity": identity, "footer": FOOTER, "blocks": list(blocks)}
+    lines = sum(len(rows) for block in blocks if isinstance(rows := block.get("rows"), list))
     made = typst.compile(
         TEMPLATE,
         root=TEMPLATE.parent,
@@ -70,6 +74,7 @@ def pdf(name: str, running: str, identity: str, blocks: Sequence[Block], clock: 
         font_paths=[],
         sys_inputs={"document": json.dumps(document)},
         timestamp=int(clock.timestamp()),
+        pdf_tags=lines <= MOST_TAGGED,
     )
     assert isinstance(made, bytes), "one PDF, not pages"
     return made

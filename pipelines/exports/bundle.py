@@ -19,13 +19,24 @@ NO_HASH = "0" * 64
 
 def bundle(about: Mapping[str, object], files: Mapping[str, bytes]) -> bytes:
     """The archive's bytes: equal files, equal bytes."""
+    return pack({**files, MANIFEST: manifest(about, files)})
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """The one .zip of these files: sorted, stored, without a time."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name, body in sorted({**files, MANIFEST: manifest(about, files)}.items()):
+        for name, body in sorted(files.items()):
             entry = zipfile.ZipInfo(name)
             entry.create_system, entry.external_attr = 3, 0o644 << 16
             archive.writestr(entry, body)
     return out.getvalue()
+
+
+def is_packed(archive: bytes) -> bool:
+    """Whether every byte between and around the files, too, is the one we write."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return pack({name: opened.read(name) for name in opened.namelist()}) == archive
 
 
 def manifest(about: Mapping[str, object], files: Mapping[str, bytes]) -> bytes:

@@ -29,11 +29,10 @@ def tables(statement: Statement) -> Iterator[b.Block]:
         yield from _by_asset(statement)
     else:
         yield from _by_portfolio(statement)
-    yield b.text(LEGEND, "muted")
 
 
 PORTFOLIO_COLUMNS = (
-    ("Class", "l"), ("Asset", "l"), ("Code, network", "l"), ("Balance", "r"), ("Pending", "r"), ("Basis", "l"), ("Price", "r"),
+    ("Class", "l"), ("Asset", "w"), ("Code, network", "w"), ("Balance", "r"), ("Pending", "r"), ("Basis", "l"), ("Price", "r"),
     ("Cur", "l"), ("Indicative value", "r"), ("Candles", "r"), ("Last vs VWAP", "r"), ("Bal", "l"), ("Mov", "l"),
 )  # fmt: skip
 
@@ -44,6 +43,7 @@ def _by_portfolio(statement: Statement) -> Iterator[b.Block]:
     totals = grouped(statement.totals.filter(pl.col("portfolio").is_not_null()), "portfolio")
     live = grouped(statement.live, "portfolio")
     yield b.heading("Balances by portfolio")
+    yield b.text(LEGEND, "muted")
     for portfolio in statement.portfolios.to_dicts():
         mine = lines.get(portfolio["portfolio"], [])
         held = sorted((r for r in mine if r["balance"] != 0), key=lambda r: _order(statement, r))
@@ -131,14 +131,14 @@ def _under(rows: Sequence[dict[str, Any]], totals: Sequence[dict[str, Any]], liv
 
 
 def _subtotal(total: dict[str, Any], bases: Sequence[dict[str, Any]]) -> Iterator[b.Block]:
-    split = ", ".join(f"{BASES[t['price_basis']]} {money(t['printed'])}" for t in bases)
-    yield b.text(f"Priced subtotal {total['currency']} {money(total['printed'])} ({split}); exact {number(total['value'])}", "strong")
+    split = ", ".join(f"{BASES[t['price_basis']]} {money(t)}" for t in bases)
+    yield b.text(f"Priced subtotal {total['currency']} {money(total)} ({split}); exact {number(total['value'])}", "strong")
     if total["rounding_difference"]:
-        yield b.text(f"Rounding difference {total['currency']} {money(total['rounding_difference'])}", "muted")
+        yield b.text(f"Rounding difference {total['currency']} {money(total, 'rounding_difference')}", "muted")
 
 
 ASSET_COLUMNS = (
-    ("Class", "l"), ("Asset", "l"), ("Balance", "r"), ("Pending", "r"), ("Portfolios", "r"), ("Basis", "l"), ("Price", "r"),
+    ("Class", "l"), ("Asset", "w"), ("Balance", "r"), ("Pending", "r"), ("Portfolios", "r"), ("Basis", "l"), ("Price", "r"),
     ("Cur", "l"), ("Indicative value", "r"), ("Candles", "r"), ("Bal", "l"), ("Mov", "l"), ("Marks", "w"),
 )  # fmt: skip
 
@@ -147,6 +147,7 @@ def _by_asset(statement: Statement) -> Iterator[b.Block]:
     totals = grouped(statement.totals.filter(pl.col("portfolio").is_null()), "entity")
     held_as = grouped(statement.accounts.filter(pl.col("asset").is_not_null() & (pl.col("balance") != 0)), "asset")
     yield b.heading("Balances by asset")
+    yield b.text(LEGEND, "muted")
     for entity, rows in grouped(statement.assets, "entity").items():
         held = sorted((r for r in rows if r["balance"] != 0), key=lambda r: (CLASSES.index(_class(statement, r)), r["asset"]))
         yield b.section(f"Entity {entity}")

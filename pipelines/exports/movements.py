@@ -8,10 +8,11 @@ from typing import Any
 
 from pipelines.exports import blocks as b
 from pipelines.exports.display import NONE, instant, name, number, price, title, units
-from pipelines.exports.lines import grouped
+from pipelines.exports.lines import grouped, money
 from pipelines.exports.model import INDICATIVE, NO_GAINS, RollForward
 from pipelines.exports.paper import identity, recorded, scope
 
+OTHER = "other: "
 ABREAST = 6
 """Accounts side by side."""
 NAMES = {
@@ -60,17 +61,18 @@ def _units(movements: RollForward) -> Iterator[b.Block]:
 
 def _abreast(movements: RollForward, accounts: Sequence[dict[str, Any]]) -> b.Block:
     """A few accounts beside each other, as a controller foots them."""
-    columns = ("opening", "opened_in_period", *movements.columns, "unexplained", "closing", "book_closing")
+    theirs = [c for c in movements.columns if not c.startswith(OTHER) or any(a[c] for a in accounts)]
+    columns = ("opening", "opened_in_period", *theirs, "unexplained", "closing", "book_closing")
     sides = [("Column", "l"), *((name(a["native_code"]), "r") for a in accounts)]
     rows = [
         b.row(_words(c), *(_units_of(a, c) for a in accounts), style="total" if c in NAMES and "ing" in c[-3:] else "plain")
         for c in columns
     ]
-    return b.table(sides, rows)
+    return b.table(sides, rows, whole=True)
 
 
 def _words(column: str) -> str:
-    return name(NAMES.get(column, title(column)))
+    return name(NAMES.get(column) or (column if column.startswith(OTHER) else title(column)))
 
 
 def _units_of(account: dict[str, Any], column: str) -> str:
@@ -90,7 +92,7 @@ def _own(movements: RollForward) -> Iterator[b.Block]:
 
 
 BRIDGE_COLUMNS = (
-    ("Portfolio", "l"), ("Code", "l"), ("Cur", "l"), ("Opening value", "r"), ("Opening units", "r"), ("Price change", "r"),
+    ("Portfolio", "l"), ("Code", "w"), ("Cur", "l"), ("Opening value", "r"), ("Opening units", "r"), ("Price change", "r"),
     ("Price effect", "r"), ("Net movement", "r"), ("Closing price", "r"), ("Movement value", "r"), ("Closing value", "r"),
 )  # fmt: skip
 
@@ -103,21 +105,24 @@ def _bridge(movements: RollForward) -> Iterator[b.Block]:
         yield b.table(BRIDGE_COLUMNS, [*(_bridge_row(r) for r in priced), *(_bridge_total(r) for r in movements.bridge_totals.to_dicts())])
     if lacking := [f"{r['portfolio']} {name(r['native_code'])} {r['reason']}" for r in held if r["reason"]]:
         yield b.text("Not bridged: " + "; ".join(lacking))
+    yield b.text("Each amount is rounded half-even to the minor unit by itself; the exact ones stand in the other forms.", "muted")
     yield b.text(f"{INDICATIVE} {NO_GAINS}", "muted")
 
 
 def _bridge_row(r: dict[str, Any]) -> b.Row:
     change = None if r["opening_price"] is None else r["closing_price"] - r["opening_price"]
-    prices = (price(change, 0), units(r["price_effect"]), units(r["movement_units"]), price(r["closing_price"], 0))
-    opening = (number(r["opening_value"]), units(r["opening_units"]))
-    return b.row(
-        r["portfolio"], name(r["native_code"]), r["currency"], *opening, *prices, units(r["movement_value"]), number(r["closing_value"])
-    )
+    opening, effect, moved, closing = _values(r)
+    prices = (price(change, 0), effect, units(r["movement_units"]), price(r["closing_price"], 0))
+    return b.row(r["portfolio"], name(r["native_code"]), r["currency"], opening, units(r["opening_units"]), *prices, moved, closing)
 
 
 def _bridge_total(r: dict[str, Any]) -> b.Row:
-    sums = (number(r["opening_value"]), "", "", units(r["price_effect"]), "", "", units(r["movement_value"]), number(r["closing_value"]))
-    return b.row(f"Total of {name(r['entity'])}", "", r["currency"], *sums, style="total")
+    opening, effect, moved, closing = _values(r)
+    return b.row(f"Total of {name(r['entity'])}", "", r["currency"], opening, "", "", effect, "", "", moved, closing, style="total")
+
+
+def _values(row: dict[str, Any]) -> list[str]:
+    return [money(row, f"printed_{part}") for part in ("opening_value", "price_effect", "movement_value", "closing_value")]
 
 
 def _annex(movements: RollForward) -> Iterator[b.Block]:

@@ -66,17 +66,20 @@ def _entity_totals(statement: Statement) -> Iterator[b.Block]:
         yield b.text("Nothing that is held has a price.")
         return
     columns = [("Entity", "l"), ("Currency", "l"), ("Basis", "l"), ("Lines", "r"), ("Indicative value", "r"), ("Exact", "r")]
-    owing = [("Receivable", "r"), ("Payable", "r")]
-    yield b.table(columns + owing, [line for row in rows for line in _total_lines(row)])
+    yield b.table(columns, [line for row in rows for line in _total_lines(row)])
+    for row in rows:
+        if row["payable"] and row["price_basis"] is None:
+            split = f"receivable {number(row['receivable'])}, payable {number(row['payable'])}"
+            yield b.text(f"{name(row['entity'])} {row['currency']}: {split}", "muted")
 
 
 def _total_lines(row: dict[str, Any]) -> Iterator[b.Row]:
     everything = row["price_basis"] is None
     what = "Priced subtotal" if everything else BASES[row["price_basis"]]
-    figures = (str(row["rows"]), money(row), number(row["value"]), units(row["receivable"]), units(row["payable"]))
+    figures = (str(row["rows"]), money(row), number(row["value"]))
     yield b.row(name(row["entity"]), row["currency"], what, *figures, style="total" if everything else "plain")
     if everything and row["rounding_difference"]:
-        yield b.row("", row["currency"], "Rounding difference", "", money(row, "rounding_difference"), "", "", "", style="sub")
+        yield b.row("", row["currency"], "Rounding difference", "", money(row, "rounding_difference"), "", style="sub")
 
 
 def _unpriced(statement: Statement) -> Iterator[b.Block]:

@@ -102,7 +102,7 @@ def _table(page: Any, frame: pl.DataFrame, styles: Mapping[str, Any]) -> None:
 def _numbers(page: Any, column: int, values: Sequence[Decimal | None], style: Any) -> None:
     for row, value in enumerate(values, 1):
         if value is not None:
-            page.write_number(row, column, value, style)
+            page.write_number(row, column, float(value), style)  # a spreadsheet's number is a double; the exact text stands beside it
 
 
 def _cells(page: Any, column: int, values: Sequence[Any]) -> None:

@@ -54,6 +54,9 @@ EVENT_COLUMNS: Mapping[str, Mapping[str, str]] = {
 SIGNED = ("transfer", "match", "otc_match", "rfq_match", "conversion", "match_conversion", "stake_wrap")
 """Types whose sign decides the column."""
 
+ORDER = ("entity", "venue", "portfolio", "asset", "native_code")
+BRIDGE_VALUES = ("opening_value", "price_effect", "movement_value", "closing_value")
+
 _IDENTITY = ("account_id", "entity", "venue", "portfolio", "native_code", "asset", "network")
 _ENDS = ("opening", "opened_in_period", "unexplained", "closing", "book_opening", "book_closing", "entries")
 
@@ -76,7 +79,7 @@ def rollforward(postings: pl.LazyFrame, openings: pl.LazyFrame, accounts: pl.Laz
         .select(
             *_IDENTITY[1:], "opening", "opened_in_period", *names, "unexplained", "closing", "book_opening", "book_closing", "entries",
         )
-        .sort("entity", "venue", "portfolio", "asset", "native_code", nulls_last=True)
+        .sort(ORDER, nulls_last=True)
         .collect()
     )  # fmt: skip
 
@@ -153,12 +156,13 @@ def bridge(table: pl.LazyFrame, before: pl.LazyFrame, after: pl.LazyFrame) -> pl
             *_IDENTITY[1:], "currency", "opening_units", "opening_price", "opening_value", "price_effect", "movement_units",
             "closing_price", "movement_value", "rounding", "closing_value", reason="bridge_reason",
         )
+        .sort(ORDER, nulls_last=True)
     )  # fmt: skip
 
 
 def bridge_totals(bridge: pl.LazyFrame) -> pl.LazyFrame:
     """Per entity and currency, the rows that are bridged added up."""
-    names = ("opening_value", "price_effect", "movement_value", "rounding", "closing_value")
+    names = (*BRIDGE_VALUES, "rounding")
     return (
         bridge.filter(pl.col("reason").is_null())
         .group_by("entity", "currency")

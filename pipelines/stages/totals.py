@@ -25,12 +25,15 @@ TOTALS = (
 _ALL = pl.lit(None, pl.String)
 
 
-def printed(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Anything with value and currency, and beside them the value half-even at the currency's `minor_units`, as `printed`."""
-    value, units = pl.col("value"), pl.col("minor_units")
+def printed(rows: pl.LazyFrame, **amounts: str) -> pl.LazyFrame:
+    """Anything with a currency, and beside it amounts half-even at the currency's `minor_units`; `printed` of `value` unless named."""
     known = pl.col("currency").replace_strict(MINOR_UNITS, default=2, return_dtype=INT)
-    rounded = pl.when(units == 0).then(value.round(0)).when(units == 3).then(value.round(3)).otherwise(value.round(2))
-    return rows.with_columns(minor_units=pl.when(pl.col("currency").is_not_null()).then(known)).with_columns(printed=rounded)
+    rounded = {name: _rounded(pl.col(amount), pl.col("minor_units")) for name, amount in (amounts or {"printed": "value"}).items()}
+    return rows.with_columns(minor_units=pl.when(pl.col("currency").is_not_null()).then(known)).with_columns(**rounded)
+
+
+def _rounded(x: pl.Expr, units: pl.Expr) -> pl.Expr:
+    return pl.when(units == 0).then(x.round(0)).when(units == 3).then(x.round(3)).otherwise(x.round(2))
 
 
 def totals(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -1,0 +1,166 @@
+"""A bundle proves itself: every flipped byte is found and its file named, and so is every number that does not follow."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import random
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipelines import verify
+from pipelines.errors import UsageError
+from pipelines.exports.bundle import bundle
+from pipelines.statements import first_difference, form_of
+from tests.conftest import closebook
+from tests.exports import january
+
+
+@pytest.fixture
+def made(asked, tmp_path) -> Path:
+    path = tmp_path / "january.zip"
+    path.write_bytes(form_of(asked(since=january.OPEN), "bundle"))
+    return path
+
+
+@pytest.fixture
+def unpacked(made, tmp_path) -> Path:
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    return tmp_path / "unpacked"
+
+
+def files_of(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def forged(made: Path, name: str, before: str, after: str) -> str:
+    """What is found where somebody changed a file and wrote a manifest that agrees."""
+    files = files_of(made)
+    text = files[name].decode()
+    assert before in text, f"{name} has nothing to forge"
+    files[name] = text.replace(before, after, 1).encode()
+    del files["manifest.json"]
+    made.write_bytes(bundle({}, files))
+    return first_difference(made)
+
+
+def test_a_bundle_as_made_differs_nowhere_packed_and_unpacked(made, unpacked):
+    assert first_difference(made) == ""
+    assert first_difference(unpacked) == ""
+
+
+def test_it_holds_every_form_the_evidence_and_the_verifier(made):
+    names = set(files_of(made))
+    assert {"by_portfolio.csv", "by_asset.csv", "manifest.json", "verify.py"} <= names
+    assert {f"{doc}.{form}" for doc in ("statement", "roll_forward") for form in ("json", "pdf", "xlsx", "parquet")} <= names
+    evidence = "accounts openings postings candles prices policies read_through daily_values suspense history event_columns"
+    assert {f"evidence/{name}.csv" for name in evidence.split()} <= names
+
+
+def test_no_entry_at_or_after_the_instant_and_no_candle_that_ends_after_it_is_evidence(made):
+    files = files_of(made)
+    assert b",2025-02-01T" not in files["evidence/postings.csv"].replace(b",2025-02-03T07:59:00Z", b"")
+    assert files["evidence/candles.csv"].count(b"\n") == 1 + 4 * 24
+    assert b",2025-02-01T00" not in files["evidence/candles.csv"]
+
+
+def test_two_hundred_flipped_bytes_are_each_found_in_their_file(unpacked):
+    dice = random.Random(5)
+    paths = sorted(p for p in unpacked.rglob("*") if p.is_file())
+    for _ in range(200):
+        path = dice.choice(paths)
+        body = path.read_bytes()
+        place = dice.randrange(len(body))
+        path.write_bytes(body[:place] + bytes([body[place] ^ 1 << dice.randrange(8)]) + body[place + 1 :])
+        assert first_difference(unpacked) == path.relative_to(unpacked).as_posix()
+        path.write_bytes(body)
+    assert first_difference(unpacked) == ""
+
+
+def test_two_hundred_flipped_bytes_of_the_archive_itself_are_each_found(made):
+    dice, body = random.Random(6), made.read_bytes()
+    with zipfile.ZipFile(made) as archive:
+        spans = [(entry.header_offset, entry.filename) for entry in archive.infolist()]
+        end = archive.start_dir
+    for _ in range(200):
+        place = dice.randrange(len(body))
+        made.write_bytes(body[:place] + bytes([body[place] ^ 1 << dice.randrange(8)]) + body[place + 1 :])
+        inside = max((s for s in spans if s[0] <= place), default=(0, ""))[1] if place < end else ""
+        try:
+            found = first_difference(made)
+        except UsageError:
+            found = "no bundle"
+            assert place >= end, "only the archive's own directory can be damaged beyond recognition"
+        assert found, f"byte {place} of {inside or 'the directory'}"
+        if inside and place > 200 + max(offset for offset, name in spans if name == inside):
+            assert found == inside
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "found"),
+    [
+        ("by_portfolio.csv", "12.5,,98149", "12.6,,98149", "by_portfolio.csv: balance of treasury BTC"),
+        ("by_portfolio.csv", "98149.960416666666666667", "98149.960416666666666668", "by_portfolio.csv: price of treasury BTC"),
+        ("by_portfolio.csv", "1226874.505208333333333338", "1226874.505208333333333337", "by_portfolio.csv: value of treasury BTC"),
+        ("evidence/postings.csv", "match,0.6,", "match,0.60000001,", "by_portfolio.csv: balance of treasury BTC"),
+        ("evidence/openings.csv", "ASSERTED,79000", "ASSERTED,79001", "by_portfolio.csv: balance of perps USDC"),
+        ("evidence/policies.csv", "false,1,USD", "false,2,USD", "by_portfolio.csv: price of perps USDC"),
+        ("by_asset.csv", ",105.123456,", ",105.123457,", "by_asset.csv: balance of ETH"),
+        ("statement.json", '"value": "40000"', '"value": "40001"', "statement.json: its rows are not those of the CSV"),
+        ("statement.json", '"printed": "1924585.98"', '"printed": "1924585.99"', "statement.json: total acme  USD"),
+        ("evidence/daily_values.csv", "Z,12.5,", "Z,12.4,", "evidence/daily_values.csv: treasury BTC"),
+        ("roll_forward.csv", ",20,-2,15,", ",21,-2,14,", "roll_forward.csv: deposits of treasury ETH"),
+        ("roll_forward.csv", ",21,-12,80000", ",21,-11,80000", "roll_forward.csv: closing of perps USDC"),
+    ],
+)  # fmt: skip
+def test_a_forged_number_is_found_though_every_hash_agrees(made, name, before, after, found):
+    assert forged(made, name, before, after) == found
+
+
+def test_a_file_too_few_or_too_many_is_named(unpacked):
+    (unpacked / "evidence" / "note.txt").write_text("hello")
+    assert first_difference(unpacked) == "evidence/note.txt"
+    (unpacked / "evidence" / "note.txt").unlink()
+    (unpacked / "statement.pdf").unlink()
+    assert first_difference(unpacked) == "statement.pdf"
+
+
+def test_the_verifier_inside_is_ours_and_needs_only_python(unpacked):
+    script = unpacked / "verify.py"
+    assert script.read_text() == Path(verify.__file__).read_text()
+    used = {n.name for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Import) for n in node.names}
+    used |= {node.module or "" for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in used} <= sys.stdlib_module_names
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-I", "-S", script, unpacked], capture_output=True, text=True, check=False)
+
+    assert run().returncode == 0
+    (unpacked / "by_asset.csv").write_bytes((unpacked / "by_asset.csv").read_bytes().replace(b"105.123456", b"205.123456"))
+    assert (run().returncode, run().stderr.strip()) == (1, "by_asset.csv")
+
+
+def test_the_manifest_says_what_it_is_about(made):
+    told = json.loads(files_of(made)["manifest.json"])
+    assert (told["scope"], told["as_of"], told["from"], told["publication"]) == ("all", "2025-02-01T00:00:00Z", "2025-01-01T00:00:00Z", 412)
+
+
+def test_the_command_says_what_differs_and_how_it_ended(made, tmp_path):
+    done = closebook("verify", made, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Nothing differs" in done.stdout
+    made.write_bytes(made.read_bytes().replace(b"doc17.pdf", b"doc18.pdf"))
+    done = closebook("verify", made, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "This differs: evidence/openings.csv\n")
+    (tmp_path / "other.zip").write_bytes(io.BytesIO(b"not a zip").getvalue())
+    for strange in (tmp_path / "other.zip", tmp_path, tmp_path / "nothing"):
+        done = closebook("verify", strange, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "is no bundle" in done.stderr
