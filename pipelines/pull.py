@@ -129,16 +129,32 @@ class _Walker:
             else:
                 self._require_same_portfolio(balances)
                 yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
-            subjects = _accounts(balances) if client.subjects_by_account else [("", None)]
-            for chunk in (subjects[i : i + AT_ONCE] for i in range(0, len(subjects), AT_ONCE)):
-                walks = await asyncio.gather(*(self._history(client, *subject) for subject in chunk), return_exceptions=True)
-                for walked in walks:
-                    if isinstance(walked, Batch):
-                        yield walked
-                if failed := [w for w in walks if isinstance(w, BaseException)]:
-                    raise failed[0]
+            subjects: list[tuple[str, str | None]] = _accounts(balances) if client.subjects_by_account else [("", None)]
+            async for batch in self._histories(client, subjects):
+                yield batch
             if client.subjects_by_account:
                 self._require_all_listed({code for code, _ in subjects})
+
+    async def _histories(self, client: venues.Client, subjects: list[tuple[str, str | None]]) -> AsyncIterator[Batch]:
+        """Each account's walk as it comes home. The trouble of one is raised when the others are done."""
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def walk(code: str, account: str | None) -> Batch | BaseException:
+            async with room:
+                try:
+                    return await self._history(client, code, account)
+                except (VenueError, ConfigError) as error:
+                    return error
+
+        failed: list[BaseException] = []
+        for home in asyncio.as_completed([walk(*subject) for subject in subjects]):
+            walked = await home
+            if isinstance(walked, Batch):
+                yield walked
+            else:
+                failed.append(walked)
+        if failed:
+            raise failed[0]
 
     def _require_all_listed(self, listed: set[str]) -> None:
         """A venue that lists accounts lists all of them, always; one that is left out was not read."""
