@@ -180,8 +180,8 @@ def window(cost: float, quota: float) -> float:
     return 60.0 * (ceil(cost / quota) - 1)
 
 
-def report(book: Book, seen: Requests) -> bool:
-    """A line per venue; true if each used 95 % of its rate and was refused nothing."""
+def report(book: Book, seen: Requests) -> tuple[list[str], bool]:
+    """A line per venue, and whether each used 95 % of its rate and was refused nothing."""
     by_path: Counter[str] = Counter()
     for (_, path, _), n in seen.items():
         by_path[path] += n
@@ -195,17 +195,17 @@ def report(book: Book, seen: Requests) -> bool:
         ("cryptofuse", shop, window(shop + 3, 100), book.seconds("cryptofuse", False), ("/user", "/o/")),
         ("pacifica", perps, window(3 * perps + 1, 300), book.seconds("pacifica", False), ("/api/v1",)),
     ]
-    good = True
+    lines, good = [], True
     for venue, requests, least, seconds, paths in rows:
         denied = sum(n for path, n in refused.items() if path.startswith(paths))
         percent = 100 * least / seconds
         good &= denied == 0 and percent >= 95
-        _say(f"venue={venue} requests={requests} refused={denied} seconds={seconds:.1f} percent={percent:.1f}")
-    return good
+        lines.append(f"venue={venue} requests={requests} refused={denied} seconds={seconds:.1f} percent={percent:.1f}")
+    return lines, good
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+def _say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 
 
@@ -222,11 +222,12 @@ def main() -> None:
             book.pull()
             first = at.requests()
             _say(f"cold pull: {book.count('postings'):,} postings, {book.count('candles'):,} candles in {time.monotonic() - began:.0f} s")
+            lines, good = report(book, first)
             book.pull()
             again = sum((at.requests() - first).values())
         allowed = book.count("accounts") + len(CODES) + 6 * len(book.config.portfolio)
-        _say(f"second pull: requests={again} allowed={allowed}")
-        sys.exit(0 if report(book, first) and again <= allowed else 1)
+        _say(f"second pull: requests={again} allowed={allowed}", *lines)
+        sys.exit(0 if good and again <= allowed else 1)
 
 
 if __name__ == "__main__":

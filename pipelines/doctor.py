@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines import publications, venues
 from pipelines.config import Config, Portfolio, load
 from pipelines.errors import ClosebookError, ConfigError, MachineError, Refused, UsageError
 from pipelines.home import LEAST_FREE, Home, holder
+from pipelines.venues import wire
 from pipelines.warehouse import now
 
 
@@ -53,7 +54,25 @@ def _home(home: Home) -> Iterator[Finding]:
 
 
 async def _venues(config: Config) -> list[Finding]:
-    return [await _prices(config), *[await _portfolio(p) for p in config.portfolio]]
+    seen = [await _portfolio(p) for p in config.portfolio]
+    return [await _prices(config), *(f for s in seen for f in s.findings), *_not_configured(seen)]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a portfolio's key showed: its own id at the venue, and what else its owner holds there."""
+
+    findings: list[Finding]
+    venue_id: str | None = None
+    siblings: Mapping[str, str] = field(default_factory=dict)
+
+
+def _not_configured(seen: list[_Seen]) -> Iterator[Finding]:
+    """What exists at the venues and is in nobody's book."""
+    known = {s.venue_id for s in seen}
+    missing = {venue_id: name for s in seen for venue_id, name in s.siblings.items() if venue_id not in known}
+    for venue_id, name in sorted(missing.items(), key=lambda item: item[1]):
+        yield Finding("coinbase", f"the profile {name!r} ({venue_id}) exists and is not configured: it is not in the book")
 
 
 async def _prices(config: Config) -> Finding:
@@ -66,18 +85,30 @@ async def _prices(config: Config) -> Finding:
     return Finding("prices", f"{config.prices.base_url} answers{late}")
 
 
-async def _portfolio(portfolio: Portfolio) -> Finding:
+async def _portfolio(portfolio: Portfolio) -> _Seen:
     subject = f"{portfolio.venue} {portfolio.name}"
     try:
         async with venues.connect(portfolio) as client:
-            await client.balances()
-    except Refused as error:
-        if portfolio.venue == "cryptofuse":
-            return Finding(subject, f"live balances are refused, history may still be read: {error}")
-        return Finding(subject, str(error), error.exit_code)
+            return await _opened(client, portfolio.venue, subject)
     except ClosebookError as error:
-        return Finding(subject, str(error), error.exit_code)
-    return Finding(subject, "its key opens it")
+        return _Seen([Finding(subject, str(error), error.exit_code)])
+
+
+async def _opened(client: venues.Client, venue: str, subject: str) -> _Seen:
+    try:
+        pages = await client.balances()
+    except Refused as error:
+        if venue != "cryptofuse":
+            raise
+        return _Seen([Finding(subject, f"NO_BALANCE_SCOPE, history may still be read and nothing is tied out: {error}")])
+    findings = [Finding(subject, "its key opens it")]
+    if "write" in client.rights:
+        findings.append(Finding(subject, f"its key may do more than read ({client.rights}): whoever finds it can move money"))
+    try:
+        siblings = await client.siblings()
+    except Refused:
+        siblings = {}
+    return _Seen(findings, wire.read_balances(venue, pages)[0], siblings)
 
 
 def _unpriced(home: Home) -> Iterator[Finding]:

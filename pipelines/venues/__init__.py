@@ -37,6 +37,13 @@ class Client(Protocol):
     async def currencies(self) -> list[Page]:
         """What the venue says its codes mean, where it says so."""
 
+    async def siblings(self) -> dict[str, str]:
+        """What else the key's owner holds at the venue, this portfolio included: venue's id → name. Empty where it does not tell."""
+
+    @property
+    def rights(self) -> str:
+        """What the key may do, in the venue's words; empty where it does not tell."""
+
 
 def connect(
     portfolio: CoinbasePortfolio | PacificaPortfolio | CryptofusePortfolio, patience: Patience | None = None, clock: Clock = utc_now

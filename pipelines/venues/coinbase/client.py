@@ -1,7 +1,7 @@
 """Coinbase Exchange over HTTP: accounts, ledgers, products, candles, time → pages. What they say is `wire`'s to read.
 
 Private questions are signed over the exact bytes of the path sent. A ledger asked without dates is cut to one day, so both dates
-are always sent. Reports and profiles do not belong here.
+are always sent. Reports do not belong here.
 """
 
 from __future__ import annotations
@@ -118,6 +118,17 @@ class CoinbaseClient(Caller):
 
     async def currencies(self) -> list[Page]:
         return []
+
+    async def siblings(self) -> dict[str, str]:
+        """Every active profile of the key's owner, this one included: id → name. For `doctor`; nothing of it is kept."""
+        reply = await self._door.ask(Question("profiles", "/profiles", {"active": "true"}), self._auth)
+        rows = [row for row in _list(reply) if isinstance(row, dict)]
+        return {str(row["id"]): str(row.get("name", "")) for row in rows if "id" in row and row.get("active", True)}
+
+    @property
+    def rights(self) -> str:
+        """The venue tells nobody what a key may do."""
+        return ""
 
 
 def _last(rows: int, limit: int) -> bool:

@@ -35,7 +35,7 @@ class _Bearer:
     def __init__(self, portfolio: CryptofusePortfolio) -> None:
         self._id, self._secret = portfolio.reveal(portfolio.client_id), portfolio.reveal(portfolio.client_secret)
         self._scope = portfolio.scope
-        self._token, self._renew_at = "", 0.0
+        self._token, self._renew_at, self.granted = "", 0.0, ""
         self.door: Door | None = None
 
     @property
@@ -66,6 +66,7 @@ class _Bearer:
             raise reply.unreadable()
         self.door.conceal(token)
         lifetime = _seconds(body.get("expires_in"))
+        self.granted = str(body.get("scope") or scope)
         self._token, self._renew_at = token, time.monotonic() + max(lifetime - EARLY, lifetime / 2)
 
     def headers(self, _: Leaving, /) -> Mapping[str, str]:
@@ -141,6 +142,15 @@ class CryptofuseClient(Caller):
         if not whole or not isinstance(body.get("history"), list):
             raise reply.unreadable()
         return page, reply, body
+
+    async def siblings(self) -> dict[str, str]:
+        """The main account is all there is; sub-accounts are told as one sum."""
+        return {}
+
+    @property
+    def rights(self) -> str:
+        """What the venue granted the key, in its own words; empty before it was asked."""
+        return self._auth.granted
 
     async def currencies(self) -> list[Page]:
         """The venue's own map of its codes; nothing where the merchant's interface does not offer it."""

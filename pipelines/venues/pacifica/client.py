@@ -78,6 +78,15 @@ class PacificaClient(Caller):
     async def currencies(self) -> list[Page]:
         return []
 
+    async def siblings(self) -> dict[str, str]:
+        """Subaccounts are told only to who signs for the account, and no signing key is ever asked for."""
+        return {}
+
+    @property
+    def rights(self) -> str:
+        """Reading an address needs none, and the key that raises the quota gives none."""
+        return ""
+
     async def _get(self, question: Question) -> tuple[Page, Reply]:
         page, reply = await self._door.page(question, self._auth)
         if (used := _used(reply)) is not None:

@@ -1,0 +1,58 @@
+"""`closebook doctor` on a healthy book, on keys that open less than they should, and on what nobody configured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.doctor import Finding, examine
+from pipelines.home import Home
+from tests.sandbox.asking import serving, write
+
+GONE = "[[portfolio]]"
+
+
+def examined(folder: Path, leave_out: str = "", wrong: str = "", **settings: object) -> list[Finding]:
+    """What is found with the written configuration, but for one portfolio, or for one portfolio's passphrase."""
+    with serving(write(folder / "dataset") if folder.mkdir() is None else folder, **settings) as ask:
+        parts = ask.sandbox.config_text().split(GONE)
+        text = GONE.join(part for part in parts if f'name = "{leave_out}"' not in part)
+        text = text.replace(ask.keys[wrong]["passphrase"], "guessed") if wrong else text
+        (folder / "closebook.toml").write_text(text)
+        return list(examine(folder / "closebook.toml", Home(folder / "home")))
+
+
+def said(findings: list[Finding], subject: str) -> list[str]:
+    return [f.said for f in findings if f.subject == subject]
+
+
+def test_every_key_of_a_healthy_book_opens_its_portfolio(tmp_path: Path) -> None:
+    findings = examined(tmp_path / "book")
+    assert [f for f in findings if f.exit_code] == []
+    for subject in ("coinbase desk", "pacifica margin", "cryptofuse till"):
+        assert said(findings, subject)[0] == "its key opens it"
+    assert said(findings, "coinbase") == []
+
+
+def test_a_profile_that_nobody_configured_is_named(tmp_path: Path) -> None:
+    [told] = said(examined(tmp_path / "book", leave_out="vault"), "coinbase")
+    assert told.startswith("the profile 'vault' (")
+    assert told.endswith("exists and is not configured: it is not in the book")
+
+
+def test_a_key_that_may_write_is_warned_of(tmp_path: Path) -> None:
+    findings = examined(tmp_path / "book")
+    assert said(findings, "cryptofuse till")[1] == "its key may do more than read (read write): whoever finds it can move money"
+    assert len(said(findings, "coinbase desk")) == 1, "Coinbase does not tell what a key may do"
+
+
+def test_a_key_that_only_reads_is_enough_for_the_history(tmp_path: Path) -> None:
+    findings = examined(tmp_path / "book", scopes=("read",))
+    [told] = said(findings, "cryptofuse till")
+    assert told.startswith("NO_BALANCE_SCOPE")
+    assert [f for f in findings if f.exit_code] == []
+
+
+def test_a_key_that_opens_nothing_is_the_trouble_of_its_portfolio_alone(tmp_path: Path) -> None:
+    findings = examined(tmp_path / "book", wrong="desk")
+    assert [(f.subject, f.exit_code) for f in findings if f.exit_code] == [("coinbase desk", 3)]
+    assert "Invalid Passphrase" in said(findings, "coinbase desk")[0]
