@@ -12,8 +12,6 @@ from pipelines.sandbox.serve import Sandbox
 from tests import tiny
 from tests.conftest import closebook
 
-pytestmark = pytest.mark.xdist_group("bad-input")
-
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from pipelines.sandbox.serve import Sandbox
 
+from pipelines.sandbox.serve import Sandbox
 from tests import tiny
 from tests.conftest import closebook
-
-pytestmark = pytest.mark.xdist_group("checks-stop")
 
 
 @pytest.fixture

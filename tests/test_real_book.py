@@ -21,8 +21,6 @@ from pipelines import publications
 from pipelines.home import Home
 from tests.conftest import DATA, closebook
 
-pytestmark = pytest.mark.xdist_group("real")
-
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

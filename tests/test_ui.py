@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-pytestmark = pytest.mark.xdist_group("ui")
 QUERY = "{ assetNodes { assetKey { path } } }"
 
 
