@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from pipelines import labels
+from pipelines import labels, walks
 from pipelines.archive import Archive, Archived
 from pipelines.config import Config
 from pipelines.errors import Unreadable
@@ -41,20 +41,6 @@ from pipelines.venues import wire
 from pipelines.warehouse import Commit, Warehouse
 
 DAY = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class Walk:
-    """A history batch read against what was known: both frames cover the same window of the same accounts.
-
-    `known_before`: how many postings are known ahead of the window; `unread`: how many the venue counts there, where it counts.
-    """
-
-    shown: pl.DataFrame
-    known: pl.DataFrame
-    refused: pl.DataFrame
-    known_before: int
-    unread: int | None
 
 
 @dataclass(frozen=True)
@@ -140,59 +126,16 @@ def _register(warehouse: Warehouse, commit: Commit, batch: Batch, codes: pl.Data
     return warehouse.read(ACCOUNTS, "portfolio = ?", batch.portfolio)
 
 
-def read_walk(warehouse: Warehouse, batch: Batch, accounts: pl.DataFrame) -> Walk:
-    """Read a history batch without writing: what it shows and what was known in its window."""
-    reading = wire.read_history(batch.venue, batch.pages)
-    walked = _walked(batch, accounts)
-    key = "venue_account_id" if reading.rows["native_code"].is_null().all() and reading.rows.height else "native_code"
-    ids = walked.select("account_id", key).filter(pl.col(key).is_not_null())
-    counted = wire.count(batch.venue, batch.pages)
-    since = _window_begins(batch, reading.rows, counted)
-    rows = reading.rows.join(ids, on=key, how="inner", maintain_order="left").filter(pl.col("occurred_at") >= since)
-    mine = _among(walked)
-    known = warehouse.read(POSTINGS, f"retired_at IS NULL AND {mine} AND occurred_at >= ?", since)
-    before = warehouse.sql(
-        "SELECT DISTINCT ON (account_id) account_id, balance_after AS balance_before, pending_after AS pending_before, "
-        "count(*) OVER (PARTITION BY account_id) AS n FROM postings "
-        f"WHERE retired_at IS NULL AND {mine} AND occurred_at < ? ORDER BY account_id, occurred_at DESC, position DESC",
-        since,
-    )
-    shown = ledger.postings(rows.lazy(), before.drop("n").lazy(), batch.venue).collect()
-    unread = None if counted is None or reading.refused.height or _suspended(warehouse, batch) else counted - rows.height
-    return Walk(shown, known, reading.refused, int(before["n"].sum()), unread)
-
-
-def _window_begins(batch: Batch, rows: pl.DataFrame, counted: int | None) -> datetime:
-    """Where the walk's word ends. A walk to the beginning reaches as far as its oldest row, unless the venue's own count proves it whole:
-    a history that is cut short, by a retention rule or by mistake, unsays nothing older."""
-    if batch.since is not None or counted is not None:
-        return batch.since or ledger.EPOCH
-    oldest = rows["occurred_at"].min()
-    return oldest if isinstance(oldest, datetime) else batch.until
-
-
-def _suspended(warehouse: Warehouse, batch: Batch) -> bool:
-    return not warehouse.sql("SELECT 1 FROM suspense WHERE portfolio = ? LIMIT 1", batch.portfolio).is_empty()
-
-
-def _walked(batch: Batch, accounts: pl.DataFrame) -> pl.DataFrame:
-    return accounts.filter(pl.col("native_code") == batch.subject) if batch.subject else accounts
-
-
-def _among(accounts: pl.DataFrame) -> str:
-    return f"account_id IN ({', '.join(map(str, accounts['account_id'].to_list())) or 'NULL'})"
-
-
 def _history(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
     batch = archived.batch
     codes = wire.read_history(batch.venue, batch.pages).rows.select("native_code", "venue_account_id").unique(maintain_order=True)
     accounts = _register(warehouse, commit, batch, codes.filter(pl.col("native_code").is_not_null()), config)
-    walk = read_walk(warehouse, batch, accounts)
+    walk = walks.read(warehouse, batch, accounts)
     fresh, gone = ledger.fresh(walk.shown, walk.known), ledger.gone(walk.shown, walk.known)
     commit.retire(POSTINGS, gone)
     commit.insert(POSTINGS, fresh)
     _suspend(warehouse, commit, batch, walk.refused)
-    walked = _walked(batch, accounts)
+    walked = walks.walked(batch, accounts)
     _move_watermarks(warehouse, commit, archived, "ACCOUNT", walked)
     _open(warehouse, commit, walked, config)
     changed = pl.concat([fresh.select("account_id", "occurred_at"), gone.select("account_id", "occurred_at")])
@@ -230,7 +173,7 @@ def _account_or_null(subjects: pl.DataFrame) -> pl.Expr:
 
 
 def _open(warehouse: Warehouse, commit: Commit, accounts: pl.DataFrame, config: Config) -> None:
-    mine = _among(accounts)
+    mine = walks.among(accounts)
     first = warehouse.sql(
         "SELECT DISTINCT ON (account_id) account_id, occurred_at, amount, balance_after FROM postings "
         f"WHERE retired_at IS NULL AND {mine} ORDER BY account_id, occurred_at, position"

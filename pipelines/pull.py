@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from pipelines import ingest, venues
+from pipelines import venues, walks
 from pipelines.archive import Archive
 from pipelines.config import Config, Portfolio
 from pipelines.errors import ConfigError, Refused, Unreachable, Unreadable, VenueError
@@ -187,7 +187,7 @@ class _Walker:
     def _joins(self, batch: Batch, accounts: pl.DataFrame) -> bool:
         """The walk's oldest instant reads as it did. What cannot be read is archived all the same; `ingest` says so."""
         try:
-            walk = ingest.read_walk(self.puller.warehouse, batch, accounts)
+            walk = walks.read(self.puller.warehouse, batch, accounts)
         except Unreadable:
             return True
         if batch.since is not None:

@@ -143,7 +143,11 @@ class Door:
         async for attempt in attempts:
             with attempt:
                 budget.queued += await wait(self.house.limiter, question.cost)
-                return await self._attempt(question, auth)
+                try:
+                    return await self._attempt(question, auth)
+                finally:
+                    if self.house.limiter:
+                        self.house.limiter.answered()
         raise AssertionError("stamina returns or raises")
 
     async def _attempt(self, question: Question, auth: Auth) -> Reply:

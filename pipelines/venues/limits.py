@@ -2,6 +2,7 @@
 
 A limiter belongs to what the venue counts (a key, a profile, an address), not to a client: all clients of a process share it,
 or the second one would begin with a full allowance that the venue does not grant. Reserving never blocks; whoever asks sleeps.
+The venue counts a request when it arrives, which is some time between its leaving and its answer: until then it counts as both.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
 Clock = Callable[[], float]
@@ -22,6 +24,9 @@ class Limiter(Protocol):
     def reserve(self, cost: float = 1) -> float:
         """Take `cost`, in the order of asking; the seconds to wait before using it."""
 
+    def answered(self) -> None:
+        """What was reserved longest ago has been answered, or given up: by now the venue has counted it."""
+
 
 class TokenBucket:
     """Coinbase's rule: starts full, fills at `rate` a second up to `burst`."""
@@ -29,15 +34,33 @@ class TokenBucket:
     def __init__(self, rate: float, burst: int, clock: Clock = time.monotonic) -> None:
         self._rate, self._clock = rate, clock
         self._most = max(1.0, burst - burst // SPARE)
-        self._tokens, self._at = self._most, clock()
+        self._tokens, self._at, self._on_the_way = self._most, clock(), 0
         self._lock = threading.Lock()
 
     def reserve(self, cost: float = 1) -> float:
         with self._lock:
-            now = self._clock()
-            self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate) - cost
-            self._at = now
+            self._fill()
+            self._tokens -= cost
+            self._on_the_way += 1
             return max(0.0, -self._tokens / self._rate)
+
+    def answered(self) -> None:
+        with self._lock:
+            self._fill()
+            self._on_the_way = max(0, self._on_the_way - 1)
+
+    def _fill(self) -> None:
+        """While requests are on the way, the venue's bucket may stand full and waste what ours would gain."""
+        now = self._clock()
+        full = max(1.0, self._most - self._on_the_way)
+        self._tokens = max(self._tokens, min(full, self._tokens + (now - self._at) * self._rate))
+        self._at = now
+
+
+@dataclass
+class _Spent:
+    at: float
+    cost: float
 
 
 class RollingWindow:
@@ -45,14 +68,15 @@ class RollingWindow:
 
     def __init__(self, quota: float, seconds: float = 60.0, clock: Clock = time.monotonic) -> None:
         self._quota, self._seconds, self._clock = quota, seconds + PAD, clock
-        self._spent: deque[tuple[float, float]] = deque()  # (when, cost), oldest first; reservations lie ahead of the clock
+        self._spent: deque[_Spent] = deque()  # oldest first; reservations lie ahead of the clock
+        self._on_the_way: deque[_Spent] = deque()
         self._sum = 0.0
         self._lock = threading.Lock()
 
     def reserve(self, cost: float = 1) -> float:
         with self._lock:
             now = self._forget()
-            at = self.room(cost, max(now, self._spent[-1][0] if self._spent else now))
+            at = self.room(cost, max(now, self._spent[-1].at if self._spent else now))
             self.spend(cost, at)
             return at - now
 
@@ -63,27 +87,35 @@ class RollingWindow:
         return at
 
     def spend(self, cost: float, at: float) -> None:
-        self._spent.append((at, cost))
+        self._spent.append(_Spent(at, cost))
+        self._on_the_way.append(self._spent[-1])
         self._sum += cost
+
+    def answered(self) -> None:
+        with self._lock:
+            if self._on_the_way:
+                spent = self._on_the_way.popleft()
+                spent.at = max(spent.at, self._clock())
 
     def observe(self, used: float) -> None:
         """The venue says so much is used; somebody else may be asking from the same address."""
         with self._lock:
             now = self._forget()
             unseen = used - self._used()
-            if unseen > 0 and (not self._spent or self._spent[-1][0] <= now):
-                self.spend(unseen, now)
+            if unseen > 0 and (not self._spent or self._spent[-1].at <= now):
+                self._spent.append(_Spent(now, unseen))
+                self._sum += unseen
 
     def _forget(self) -> float:
         now = self._clock()
-        while self._spent and self._spent[0][0] <= now - self._seconds:
+        while self._spent and self._spent[0].at <= now - self._seconds:
             self._leave()
         return now
 
     def _leave(self) -> float:
-        at, cost = self._spent.popleft()
-        self._sum = self._sum - cost if self._spent else 0.0
-        return at
+        spent = self._spent.popleft()
+        self._sum = self._sum - spent.cost if self._spent else 0.0
+        return spent.at
 
     def _used(self) -> float:
         return self._sum
@@ -107,6 +139,10 @@ class Windows:
                 window.spend(cost, at)
             self._last = at
             return at - now
+
+    def answered(self) -> None:
+        for window in self._windows:
+            window.answered()
 
 
 L = TypeVar("L", bound=Limiter)

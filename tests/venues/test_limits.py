@@ -61,6 +61,28 @@ def test_a_token_bucket_never_refuses_us_and_we_use_95_percent_of_it():
     assert len(seen) / (seen[-1][0] - seen[0][0]) >= 0.95 * 15
 
 
+def test_a_venue_that_stalls_counts_late_and_still_refuses_nothing():
+    """Eight side by side, a hundred answers a second, and four times a pause of two seconds in which all eight wait at the venue."""
+    clock, limiter, seen = Clock(), None, []
+    limiter = TokenBucket(15, 30, clock)
+    for turn in range(120):
+        waits = [limiter.reserve() for _ in range(8)]
+        clock.now += max(waits) + (2.0 if turn % 30 == 5 else 0.01)
+        seen += [(clock.now, 1)] * 8
+        for _ in range(8):
+            limiter.answered()
+    assert refused_by_bucket(seen, 15, 30) == 0
+
+
+def test_a_request_counts_from_its_answer_for_it_may_have_arrived_late():
+    clock = Clock()
+    window = RollingWindow(1, 60, clock)
+    assert window.reserve() == 0
+    clock.now += 20
+    window.answered()
+    assert window.reserve() == 60.5
+
+
 def test_a_leaky_bucket_at_the_same_rate_would_be_refused_by_the_window():
     clock = Clock()
     assert refused_by_window(arrivals(TokenBucket(100 / 60, 100, clock), clock, [1] * 300, lambda: 0.0), 100) > 0

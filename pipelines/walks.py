@@ -1,0 +1,77 @@
+"""A history batch + what the warehouse knows → both sides of the batch's window. Reads; writes nothing, asks nobody.
+
+`pull` asks it whether a walk joins what is known, `ingest` what is new and what is gone: one answer for both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from pipelines.pages import Batch
+from pipelines.stages import ledger
+from pipelines.tables import POSTINGS
+from pipelines.venues import wire
+from pipelines.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A history batch read against what was known: both frames cover the same window of the same accounts.
+
+    `known_before`: how many postings are known ahead of the window; `unread`: how many the venue counts there, where it counts.
+    """
+
+    shown: pl.DataFrame
+    known: pl.DataFrame
+    refused: pl.DataFrame
+    known_before: int
+    unread: int | None
+
+
+def read(warehouse: Warehouse, batch: Batch, accounts: pl.DataFrame) -> Walk:
+    """Read a history batch without writing: what it shows and what was known in its window."""
+    reading = wire.read_history(batch.venue, batch.pages)
+    mine = walked(batch, accounts)
+    key = "venue_account_id" if reading.rows["native_code"].is_null().all() and reading.rows.height else "native_code"
+    ids = mine.select("account_id", key).filter(pl.col(key).is_not_null())
+    counted = wire.count(batch.venue, batch.pages)
+    since = _window_begins(batch, reading.rows, counted)
+    inside = reading.rows.filter(pl.col("occurred_at") >= since)
+    rows = inside.join(ids, on=key, how="inner", maintain_order="left")
+    whose = among(mine)
+    known = warehouse.read(POSTINGS, f"retired_at IS NULL AND {whose} AND occurred_at >= ?", since)
+    before = warehouse.sql(
+        "SELECT DISTINCT ON (account_id) account_id, balance_after AS balance_before, pending_after AS pending_before, "
+        "count(*) OVER (PARTITION BY account_id) AS n FROM postings "
+        f"WHERE retired_at IS NULL AND {whose} AND occurred_at < ? ORDER BY account_id, occurred_at DESC, position DESC",
+        since,
+    )
+    shown = ledger.postings(rows.lazy(), before.drop("n").lazy(), batch.venue).collect()
+    unread = None if counted is None or reading.refused.height or _suspended(warehouse, batch) else counted - inside.height
+    return Walk(shown, known, reading.refused, int(before["n"].sum()), unread)
+
+
+def _window_begins(batch: Batch, rows: pl.DataFrame, counted: int | None) -> datetime:
+    """Where the walk's word ends. A walk to the beginning reaches as far as its oldest row, unless the venue's own count proves it whole:
+    a history that is cut short, by a retention rule or by mistake, unsays nothing older."""
+    if batch.since is not None or counted is not None:
+        return batch.since or ledger.EPOCH
+    oldest = rows["occurred_at"].min()
+    return oldest if isinstance(oldest, datetime) else batch.until
+
+
+def _suspended(warehouse: Warehouse, batch: Batch) -> bool:
+    return not warehouse.sql("SELECT 1 FROM suspense WHERE portfolio = ? LIMIT 1", batch.portfolio).is_empty()
+
+
+def walked(batch: Batch, accounts: pl.DataFrame) -> pl.DataFrame:
+    """The accounts that the batch speaks of."""
+    return accounts.filter(pl.col("native_code") == batch.subject) if batch.subject else accounts
+
+
+def among(accounts: pl.DataFrame) -> str:
+    """A condition: rows of these accounts."""
+    return f"account_id IN ({', '.join(map(str, accounts['account_id'].to_list())) or 'NULL'})"
