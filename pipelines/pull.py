@@ -25,9 +25,9 @@ from pipelines.venues import wire
 from pipelines.warehouse import Clock, Warehouse, now
 
 HOUR = timedelta(hours=1)
-AT_ONCE = 8  # accounts of one portfolio walked side by side; the limiter holds the rate
+AT_ONCE = 16  # accounts of one portfolio walked side by side; the limiter holds the rate
 OVERLAP = 20  # known postings that each walk reads again: what was put in between them is found, restated or not
-STEPS_BACK = (100, 1_000, 10_000)  # postings to go back when a walk does not join what is known; then the beginning
+STEPS_BACK = (100, 1_000, 10_000)  # postings to go back when a walk does not join what is known; then to the beginning
 LOST = "Nothing was taken from it; run again later."
 
 
@@ -176,11 +176,12 @@ class _Walker:
     async def _history(self, client: venues.Client, code: str, account: str | None) -> Batch:
         """Walk back until the walk joins what is known: a restated past is walked again from further back."""
         accounts = self.puller.warehouse.read(ACCOUNTS, "portfolio = ?", self.portfolio.name)
-        for since in self._starts(code):
+        known = self._known(code)
+        for since in (*(known[step] for step in (OVERLAP, *STEPS_BACK) if step < len(known)), None):
             asked_at = self.puller.clock()
             pages = [page async for page in client.history(account, since)]
             batch = self._batch("HISTORY", code, since, asked_at, pages)
-            if self._joins(batch, accounts):
+            if not known or self._joins(batch, accounts):
                 break
         return batch
 
@@ -197,16 +198,16 @@ class _Walker:
             raise Unreachable(f"The history of {whose} at {batch.venue} came empty, though it showed entries before.", LOST)
         return True
 
-    def _starts(self, code: str) -> list[datetime | None]:
-        """A few postings back, which every page has room for, then further back, then the beginning."""
-        known = self.puller.warehouse.sql(
+    def _known(self, code: str) -> list[datetime]:
+        """When the known postings occurred, newest first, as far back as a walk steps before it goes to the beginning."""
+        found: list[datetime] = self.puller.warehouse.sql(
             "SELECT occurred_at FROM postings JOIN accounts USING (account_id) WHERE retired_at IS NULL AND portfolio = ? "
             f"AND (native_code = ? OR ? = '') ORDER BY occurred_at DESC LIMIT {max(STEPS_BACK) + 1}",
             self.portfolio.name,
             code,
             code,
         )["occurred_at"].to_list()
-        return [*(known[step] for step in (OVERLAP, *STEPS_BACK) if step < len(known)), None]
+        return found
 
     def _batch(self, kind: str, subject: str, since: datetime | None, asked_at: datetime, pages: list[Page]) -> Batch:
         return Batch(kind, self.portfolio.venue, self.portfolio.name, subject, since, self.until, asked_at, tuple(pages))
