@@ -14,7 +14,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipelines.tables import ACCOUNTS, CALENDARS, CLOSED_DAYS, OPENINGS, PORTFOLIOS, PUBLICATIONS, PULLS, Table
+from pipelines.tables import (
+    ACCOUNTS,
+    CALENDARS,
+    CANDLE_COVERAGE,
+    CANDLES,
+    OPENINGS,
+    PORTFOLIOS,
+    PRODUCTS,
+    PUBLICATIONS,
+    PULLS,
+    Table,
+)
 from pipelines.warehouse import Warehouse
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -71,7 +82,9 @@ class Feed:
 
 INSERT = """
     INSERT INTO postings SELECT account::INTEGER + 1, make_timestamptz(moment), position,
-        concat('e', moment), 'match', (amount * 0.00000001::DECIMAL(9,8))::DECIMAL(38,18), (after * 0.00000001::DECIMAL(9,8))::DECIMAL(38,18),
+        concat('e', moment), 'match',
+        (amount * 0.00000001::DECIMAL(9,8))::DECIMAL(38,18),
+        (after * 0.00000001::DECIMAL(9,8))::DECIMAL(38,18),
         CASE WHEN account % 5 = 0 THEN 0::DECIMAL(38,18) END, {recorded}, NULL, {page} FROM {source} {order}
 """
 PAGE = "md5((moment // 86400000000)::VARCHAR) || md5((account // 100)::VARCHAR)"
@@ -90,7 +103,9 @@ def generate(path: Path, postings: int, layout: str = "time") -> None:
             con.execute(INSERT.format(recorded=PULLED, page=PAGE, source="chunk", order=""))
     else:
         con.register("feed", pl.concat(feed).to_arrow())
-        order = "ORDER BY account, moment, position" if layout == "accounts" else "ORDER BY moment // 86400000000, account, moment, position"
+        order = (
+            "ORDER BY account, moment, position" if layout == "accounts" else "ORDER BY moment // 86400000000, account, moment, position"
+        )
         con.execute(INSERT.format(recorded=PULLED, page=PAGE, source="feed", order=order))
     warehouse.close()
 
@@ -101,27 +116,46 @@ def _registers(accounts: int) -> dict[Table, pl.DataFrame]:
     owner = [portfolios[(n - 1) // A_PORTFOLIO] for n in numbers]
     code = [f"{ASSETS[n % len(ASSETS)]}{n}" for n in numbers]
     asset = [ASSETS[n % len(ASSETS)] for n in numbers]
-    known = {"recorded_at": START}
     return {
-        PORTFOLIOS: PORTFOLIOS.frame({"portfolio": p, "entity": "acme", "venue": "pacifica"} | known for p in portfolios),
+        PORTFOLIOS: PORTFOLIOS.frame({"portfolio": p, "entity": "acme", "venue": "pacifica", "recorded_at": START} for p in portfolios),
         ACCOUNTS: pl.DataFrame({"account_id": numbers, "portfolio": owner, "native_code": code, "asset": asset}).with_columns(
             asset_class=pl.when(pl.col("asset").is_in(["USD", "EUR"])).then(pl.lit("fiat")).otherwise(pl.lit("crypto")),
             recorded_at=pl.lit(START),
         ),
-        OPENINGS: OPENINGS.frame({"account_id": n, "kind": "INCEPTION", "amount": 0, "opened_at": START} | known for n in numbers),
+        OPENINGS: OPENINGS.frame(
+            {"account_id": n, "kind": "INCEPTION", "amount": 0, "opened_at": START, "recorded_at": START} for n in numbers
+        ),
         PULLS: pl.DataFrame({"portfolio": owner, "subject": code}).with_columns(
             kind=pl.lit("ACCOUNT"), read_through=pl.lit(END), asked_at=pl.lit(END), batch=pl.lit(""), recorded_at=pl.lit(START)
         ),
         CALENDARS: CALENDARS.frame([{"calendar": "utc", "timezone": "UTC", "cut_off": "00:00"}]),
-        CLOSED_DAYS: CLOSED_DAYS.empty(),
+        **_market(),
         PUBLICATIONS: PUBLICATIONS.frame(
-            [{"publication_id": 1, "known_through": RECORDED + timedelta(days=2), "built_at": RECORDED, "software": "benchmark", "book_start": START.date()}]
+            [{"publication_id": 1, "known_through": RECORDED + timedelta(days=2), "built_at": RECORDED, "software": "benchmark"}
+             | {"book_start": START.date()}]
         ),
     }  # fmt: skip
+
+
+def _market() -> dict[Table, pl.DataFrame]:
+    """A candle an hour for every asset that is not a currency."""
+    assets = [a for a in ASSETS if a not in ("USD", "EUR")]
+    hours = pl.select(
+        start=pl.datetime_range(START - timedelta(days=1), END, "1h", closed="left", time_zone="UTC"), recorded_at=pl.lit(START)
+    )
+    product = pl.DataFrame({"base": assets}).with_columns(product_id=pl.col("base") + "-USD", recorded_at=pl.lit(START))
+    price = (pl.col("start").dt.epoch("s") % 99_991 + 1).cast(pl.Decimal(38, 18)) / 100
+    candles = product.select("product_id").join(hours, how="cross").with_columns(volume=pl.lit(3).cast(pl.Decimal(38, 18)))
+    asked = product.select("product_id").with_columns(since=START - timedelta(days=1), until=END, asked_at=RECORDED, final=pl.lit(True))
+    return {
+        PRODUCTS: product.with_columns(quote=pl.lit("USD"), status=pl.lit("online"), trading_disabled=pl.lit(False)),
+        CANDLES: candles.with_columns(price.alias(name) for name in ("low", "high", "open", "close")),
+        CANDLE_COVERAGE: asked.with_columns(recorded_at=pl.lit(START)),
+    }
 
 
 def _write(warehouse: Warehouse, frames: dict[Table, pl.DataFrame]) -> None:
     with warehouse.commit("generated", at=START) as commit:
         for table, frame in frames.items():
             missing = [pl.lit(None, t).alias(n) for n, t in table.schema.items() if n not in frame.columns]
-            commit.insert(table, frame.with_columns(missing).cast(dict(table.schema)), counts=False)
+            commit.insert(table, frame.with_columns(missing).cast(table.schema), counts=False)
