@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format ui lock clean
+.PHONY: bench bench-pull torture-engine torture-pull demo test check format ui lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Closebook needs Python 3.11 or newer; name one with make PYTHON=python3.12"; exit 1; }
@@ -33,6 +33,18 @@ check: $(READY) ## lint, types, imports, definitions
 format: $(READY) ## let ruff tidy the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(READY) ## how fast the engine is: 1 and 10 M postings, or SIZE=100
+	@$(BIN)/python -m benchmarks $(or $(SIZE),1 10) $(BENCH)
+
+torture-engine: $(READY) ## thousands of random books against plain arithmetic (about an hour)
+	@CLOSEBOOK_TORTURE=2000 $(BIN)/pytest -q tests/test_book.py tests/stages/test_kernel.py tests/stages/test_laws.py
+
+bench-pull: $(READY) ## how much of the venues' rates a cold pull uses (about eight minutes)
+	@$(BIN)/python -m benchmarks.pull
+
+torture-pull: $(READY) ## fifty pulls killed at random instants, each run again and compared
+	@$(BIN)/python -m tests.faults.torture 50
 
 ui: $(READY) ## Dagster's web UI on the demo's book
 	@$(BIN)/closebook ui --home data/demo

@@ -8,78 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Protocol
 
 import polars as pl
 
 from pipelines.errors import UsageError
+from pipelines.facts import Facts
+from pipelines.histories import Reader
 from pipelines.stages import days as day_stage
-from pipelines.stages import known, prices, snapshots, statements, valuations
-from pipelines.tables import (
-    CALENDARS,
-    CANDLE_COVERAGE,
-    CANDLES,
-    OPENINGS,
-    POLICIES,
-    POSTINGS,
-    PRODUCTS,
-    PUBLICATIONS,
-    Table,
-)
+from pipelines.stages import statements, valuations
+from pipelines.tables import CALENDARS, PUBLICATIONS
 
-ACCOUNTS_NAMED = """
-    SELECT account_id, entity, venue, portfolio, native_code, asset, network, asset_class, a.recorded_at
-    FROM accounts a JOIN portfolios USING (portfolio)
-"""
-WATERMARKS = """
-    SELECT account_id, read_through, pulls.recorded_at
-    FROM pulls JOIN accounts ON kind = 'ACCOUNT' AND pulls.portfolio = accounts.portfolio AND subject = native_code
-"""
-
-
-class Reader(Protocol):
-    """A warehouse or a publication."""
-
-    def read(self, table: Table, condition: str = "true", *params: object) -> pl.DataFrame: ...
-    def sql(self, query: str, *params: object) -> pl.DataFrame: ...
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known at K, of the accounts in scope."""
-
-    accounts: pl.LazyFrame
-    postings: pl.LazyFrame
-    openings: pl.LazyFrame
-    watermarks: pl.LazyFrame
-    candles: pl.LazyFrame
-    coverage: pl.LazyFrame
-    products: pl.LazyFrame
-    policies: pl.LazyFrame
-
-    @classmethod
-    def of(cls, source: Reader, known_at: datetime | None = None, portfolio: str | None = None) -> Facts:
-        accounts = known.recorded(source.sql(ACCOUNTS_NAMED).lazy(), known_at).collect()
-        if portfolio is not None:
-            accounts = accounts.filter(pl.col("portfolio") == portfolio)
-        mine = f"account_id IN ({', '.join(map(str, accounts['account_id'])) or 'NULL'})" if portfolio else "true"
-        return cls(
-            accounts.lazy(),
-            known.facts(source.read(POSTINGS, mine).lazy(), known_at),
-            known.newest(source.read(OPENINGS, mine).lazy(), ["account_id"], known_at),
-            known.newest(source.sql(WATERMARKS).lazy(), ["account_id"], known_at),
-            known.facts(source.read(CANDLES).lazy(), known_at),
-            known.recorded(source.read(CANDLE_COVERAGE).lazy(), known_at),
-            known.newest(source.read(PRODUCTS).lazy(), ["product_id"], known_at),
-            source.read(POLICIES).lazy(),
-        )
-
-    def balances(self, days: pl.DataFrame) -> pl.LazyFrame:
-        return snapshots.daily_balances(self.postings, self.openings, self.accounts, self.watermarks, days.lazy())
-
-    def prices(self, days: pl.DataFrame) -> pl.LazyFrame:
-        assets = self.accounts.filter(pl.col("asset").is_not_null()).select("asset", "asset_class").unique("asset")
-        return prices.daily_prices(self.candles, self.coverage, self.products, assets, self.policies, days.lazy())
+__all__ = ["Facts", "Reader", "Snapshot", "at", "calendar_frame", "instant_of", "newest_instants"]
 
 
 @dataclass(frozen=True)

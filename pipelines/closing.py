@@ -5,16 +5,18 @@ A day is closed again when something it rests on changed; only rows that differ 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
 
 import polars as pl
 
 from pipelines import labels
-from pipelines.book import Facts, calendar_frame
+from pipelines.book import calendar_frame
 from pipelines.config import Config
 from pipelines.errors import ConfigError
+from pipelines.facts import Facts
+from pipelines.histories import Reader, among
+from pipelines.pieces import Closed, Piece, write
 from pipelines.stages import days as day_stage
 from pipelines.stages import ledger, valuations
 from pipelines.tables import (
@@ -25,23 +27,17 @@ from pipelines.tables import (
     DAILY_PRICES,
     DAILY_VALUES,
     DIRTY,
+    INSTANT,
+    INT,
     POLICIES,
     PORTFOLIOS,
     PULLS,
-    Table,
+    TEXT,
 )
-from pipelines.warehouse import Commit, Replaced, Warehouse
+from pipelines.warehouse import Commit, Warehouse
 
-IN_CLOSING = "(calendar, day) IN (SELECT calendar, day FROM closing)"
-
-
-@dataclass(frozen=True)
-class Closed:
-    """What closing days did to one table."""
-
-    days: pl.DataFrame
-    rows: pl.DataFrame
-    replaced: Replaced
+AT_ONCE = 1_000_000
+"""Rows of daily_values in hand at once."""
 
 
 def configure(warehouse: Warehouse, config: Config) -> None:
@@ -131,7 +127,10 @@ def book_time(warehouse: Warehouse) -> datetime | None:
 
 
 def to_close(warehouse: Warehouse, config: Config, also: Collection[date] = (), through: date | None = None) -> pl.DataFrame:
-    """Days that are missing or dirty, or asked for: calendar, day, as_of, in order. Empty before the first pull."""
+    """Days that are missing, asked for or dirty: calendar, day, as_of, whole, in order. Empty before the first pull.
+
+    A day that is only dirty is not `whole`: it is closed again for the accounts and assets of which something changed.
+    """
     closable = closable_days(warehouse, config, through)
     closed = warehouse.read(CLOSED_DAYS)
     dirty = closed.join_where(
@@ -141,7 +140,15 @@ def to_close(warehouse: Warehouse, config: Config, also: Collection[date] = (), 
     ).select("calendar", "day")
     missing = closable.join(closed, on=["calendar", "day"], how="anti").select("calendar", "day")
     asked = closable.filter(pl.col("day").is_in(list(also))).select("calendar", "day")
-    return closable.join(pl.concat([dirty, missing, asked]).unique(), on=["calendar", "day"], how="semi").sort("as_of", "calendar")
+    whole = pl.concat([missing, asked]).unique().with_columns(whole=pl.lit(True))
+    return (
+        closable.join(whole, on=["calendar", "day"], how="left")
+        .with_columns(pl.col("whole").fill_null(False))
+        .join(dirty.unique().with_columns(dirty=pl.lit(True)), on=["calendar", "day"], how="left")
+        .filter(pl.col("whole") | pl.col("dirty"))
+        .drop("dirty")
+        .sort("as_of", "calendar")
+    )
 
 
 def closable_days(warehouse: Warehouse, config: Config, through: date | None = None) -> pl.DataFrame:
@@ -156,34 +163,94 @@ def closable_days(warehouse: Warehouse, config: Config, through: date | None = N
 
 
 def close_balances(warehouse: Warehouse, days: pl.DataFrame) -> Closed:
-    return _replace(warehouse, DAILY_BALANCES, days, Facts.of(warehouse).balances(days))
+    with warehouse.beside() as beside:
+        return write(warehouse, DAILY_BALANCES, days, _balances(Facts.of(beside), *_split(days)))
+
+
+def _balances(facts: Facts, whole: pl.DataFrame, part: pl.DataFrame) -> Iterator[Piece]:
+    changed = _changed_accounts(facts.source)
+    for some in facts.histories.closing(part, changed):
+        yield Piece.of(DAILY_BALANCES, "account_id", some.days, changed, some.rows)
+    for some in facts.histories.closing(whole):
+        yield Piece.whole(DAILY_BALANCES, some.days, some.rows)
 
 
 def close_prices(warehouse: Warehouse, days: pl.DataFrame) -> Closed:
-    return _replace(warehouse, DAILY_PRICES, days, Facts.of(warehouse).prices(days))
+    with warehouse.beside() as beside:
+        return write(warehouse, DAILY_PRICES, days, _prices(Facts.of(beside), *_split(days)))
+
+
+def _prices(facts: Facts, whole: pl.DataFrame, part: pl.DataFrame) -> Iterator[Piece]:
+    changed = pl.concat([_changed_assets(facts.source), _assets_let_go(facts.source)])
+    for some in facts.pricing(part, changed["asset"]):
+        yield Piece.of(DAILY_PRICES, "asset", some.days, changed, some.rows)
+    for some in facts.pricing(whole):
+        yield Piece.whole(DAILY_PRICES, some.days, some.rows)
 
 
 def close_values(warehouse: Warehouse, days: pl.DataFrame) -> Closed:
     """The last step: with it the days are closed and no longer dirty."""
-    balances, prices = (_of_days(warehouse, t, days) for t in (DAILY_BALANCES, DAILY_PRICES))
-    frame = valuations.daily_values(balances, prices, Facts.of(warehouse).accounts)
-    return _replace(warehouse, DAILY_VALUES, days, frame, final=True)
+    with warehouse.beside() as beside:
+        return write(
+            warehouse, DAILY_VALUES, days, _values(Facts.of(beside), *_split(days)), last=lambda commit: _done(warehouse, commit, days)
+        )
 
 
-def _of_days(warehouse: Warehouse, table: Table, days: pl.DataFrame) -> pl.LazyFrame:
-    first, last = days["as_of"].min(), days["as_of"].max()
-    return warehouse.read(table, "as_of BETWEEN ? AND ?", first, last).join(days, on=["calendar", "day"], how="semi").lazy()
+def _values(facts: Facts, whole: pl.DataFrame, part: pl.DataFrame) -> Iterator[Piece]:
+    changed = _changed_values(facts.source)
+    at_once = max(AT_ONCE // max(facts.held.height, 1), 1)
+    for days in part.iter_slices(at_once):
+        yield Piece.of(DAILY_VALUES, "account_id", days, changed, _valued(facts, days, among(changed["account_id"])))
+    for days in whole.iter_slices(at_once):
+        yield Piece.whole(DAILY_VALUES, days, _valued(facts, days))
 
 
-def _replace(warehouse: Warehouse, table: Table, days: pl.DataFrame, frame: pl.LazyFrame, final: bool = False) -> Closed:
-    rows = table.conform(frame)
-    with warehouse.commit(f"close {table.name}") as commit:
-        replaced = commit.replace(table, rows, IN_CLOSING, days)
-        if final:
-            closed = warehouse.read(CLOSED_DAYS)
-            commit.insert(CLOSED_DAYS, days.join(closed, on=["calendar", "day"], how="anti").select("calendar", "day", "as_of"))
-            _clean(warehouse, commit, days)
-    return Closed(days, rows, replaced)
+def _valued(facts: Facts, days: pl.DataFrame, condition: str = "true") -> pl.DataFrame:
+    span = days["as_of"].min(), days["as_of"].max()
+    held = f"SELECT calendar, day, account_id, as_of, balance FROM daily_balances WHERE as_of BETWEEN ? AND ? AND {condition}"
+    frames = facts.source.sql(held, *span), facts.source.read(DAILY_PRICES, "as_of BETWEEN ? AND ?", *span)
+    balances, prices = (frame.join(days, on=["calendar", "day"], how="semi", maintain_order="left").lazy() for frame in frames)
+    return DAILY_VALUES.conform(valuations.daily_values(balances, prices, facts.accounts))
+
+
+def _split(days: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Days to be closed for everybody, and for what changed."""
+    whole = pl.col("whole") if "whole" in days.columns else pl.lit(True)
+    return days.filter(whole), days.filter(~whole)
+
+
+def _changed_accounts(source: Reader) -> pl.DataFrame:
+    """account_id, since: of which account something changed, and from when on."""
+    found = source.read(DIRTY, "kind = 'ACCOUNT'").group_by("subject").agg(pl.col("since").min())
+    return found.select(account_id=pl.col("subject").cast(INT), since="since").sort("account_id")
+
+
+def _changed_assets(source: Reader) -> pl.DataFrame:
+    """asset, since: what was priced anew, and what changed accounts may hold for the first time. A new market may change any reason."""
+    accounts = source.read(ACCOUNTS)
+    priced = source.read(DIRTY, "kind = 'ASSET'").select(asset="subject", since="since")
+    if priced.select((pl.col("since") <= ledger.EPOCH).any()).item():
+        priced = pl.concat([priced, accounts.select("asset", since=pl.lit(ledger.EPOCH, INSTANT))])
+    held = accounts.join(_changed_accounts(source), on="account_id").select("asset", "since")
+    return pl.concat([priced, held]).drop_nulls("asset").group_by("asset").agg(pl.col("since").min()).sort("asset")
+
+
+def _assets_let_go(source: Reader) -> pl.DataFrame:
+    """Assets that have prices, and that no code is mapped to any more."""
+    found = source.sql("SELECT DISTINCT asset FROM daily_prices WHERE asset NOT IN (SELECT asset FROM accounts WHERE asset IS NOT NULL)")
+    return found.select("asset", since=pl.lit(ledger.EPOCH, INSTANT)).cast({"asset": TEXT})
+
+
+def _changed_values(source: Reader) -> pl.DataFrame:
+    """account_id, since: what changed in its balance or in the price of its asset."""
+    by_asset = source.read(ACCOUNTS).join(_changed_assets(source), on="asset").select("account_id", "since")
+    return pl.concat([_changed_accounts(source), by_asset]).group_by("account_id").agg(pl.col("since").min()).sort("account_id")
+
+
+def _done(warehouse: Warehouse, commit: Commit, days: pl.DataFrame) -> None:
+    closed = warehouse.read(CLOSED_DAYS)
+    commit.insert(CLOSED_DAYS, days.join(closed, on=["calendar", "day"], how="anti").select("calendar", "day", "as_of"))
+    _clean(warehouse, commit, days)
 
 
 def _clean(warehouse: Warehouse, commit: Commit, days: pl.DataFrame) -> None:

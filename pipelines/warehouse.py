@@ -6,7 +6,7 @@ go out as Polars frames. One writer per home, held off by the book's lock; nobod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,11 +14,14 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from pipelines.errors import Busy, ContractError, MachineError
 from pipelines.tables import COMMITS, TABLES, Table
 
 STORAGE = "v1.5.0"  # so that people's 1.5 tools can open what we write
+ROW_GROUP = 122_880
+OLDEST = pl.CompatLevel.oldest()  # what DuckDB reads without a detour
 Clock = Callable[[], datetime]
 
 
@@ -79,40 +82,127 @@ class Commit:
         self._with(rows.select(table.key), f'UPDATE "{table.name}" AS t SET retired_at = {stamp} FROM incoming WHERE {same}')
         self.changed += rows.height
 
-    def replace(self, table: Table, frame: pl.DataFrame, window: str = "true", days: pl.DataFrame | None = None) -> Replaced:
+    def replace(
+        self, table: Table, frame: pl.DataFrame, window: str = "true", closing: pl.DataFrame | None = None, **relations: pl.DataFrame
+    ) -> Replaced:
         """Make the window of `table` hold exactly `frame`; only rows that differ are touched.
 
-        `window` is a condition over the table; it may read the relation `closing` (calendar, day), given as `days`.
+        `window` is a condition over the table, called `t`; it may read `closing` (calendar, day) and other relations by their names.
         """
-        if days is not None:
-            self._con.register("closing", days.select("calendar", "day"))
         rows = table.conform(frame)
-        existing = f'SELECT * FROM "{table.name}" WHERE {window}'
-        self._with(rows, f"CREATE OR REPLACE TEMP TABLE gone AS ({existing}) EXCEPT SELECT * FROM incoming")
-        self._with(rows, f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT * FROM incoming EXCEPT ({existing})")
-        same = " AND ".join(f't."{c}" IS NOT DISTINCT FROM gone."{c}"' for c in table.key)
-        self._con.execute(f'DELETE FROM "{table.name}" AS t USING gone WHERE {same}')
+        existing = self._existing(table, window, relations if closing is None else relations | {"closing": closing})
+        if existing.is_empty():
+            return Replaced(self.append(table, [rows.sort(table.key)]), 0)
+        gone, fresh = _differences(table, existing, rows)
+        if gone.height:
+            same = " AND ".join(f't."{c}" IS NOT DISTINCT FROM incoming."{c}"' for c in table.key)
+            self._with(gone, f'DELETE FROM "{table.name}" AS t USING incoming WHERE {same}')
+        if fresh.height:
+            self._with(fresh, f'INSERT INTO "{table.name}" SELECT * FROM incoming')
+        self.changed += max(fresh.height, gone.height)
+        return Replaced(fresh.height, gone.height)
+
+    def append(self, table: Table, frames: Iterable[pl.DataFrame]) -> int:
+        """Rows of a window that holds none yet, in one stream, as they should lie; → how many."""
+        count = 0
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            nonlocal count
+            for frame in _row_groups(table.conform(frame) for frame in frames):
+                count += frame.height
+                yield from frame.to_arrow(compat_level=OLDEST).combine_chunks().to_batches()
+
+        schema = table.empty().to_arrow(compat_level=OLDEST).schema
+        self._con.register("incoming", pa.RecordBatchReader.from_batches(schema, batches()))
+        try:
+            self._con.execute(f'INSERT INTO "{table.name}" SELECT * FROM incoming')
+        finally:
+            self._con.unregister("incoming")
+        self.changed += count
+        return count
+
+    def is_empty(self, table: Table, window: str, **relations: pl.DataFrame) -> bool:
+        with self._registered(relations):
+            return not self._con.sql(f'SELECT 1 FROM "{table.name}" AS t WHERE {window} LIMIT 1').fetchall()
+
+    def _existing(self, table: Table, window: str, relations: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         order = ", ".join(f'"{k}"' for k in table.key)
-        self._con.execute(f'INSERT INTO "{table.name}" SELECT * FROM fresh ORDER BY {order}')
-        done = Replaced(*(self._count(t) for t in ("fresh", "gone")))
-        self.changed += max(done.written, done.removed)
-        return done
+        with self._registered(relations):
+            return table.conform(self._con.sql(f'SELECT * FROM "{table.name}" AS t WHERE {window} ORDER BY {order}').pl())
 
     def delete(self, table: Table, condition: str) -> None:
         self._con.execute(f'DELETE FROM "{table.name}" WHERE {condition}')
 
-    def _count(self, table: str) -> int:
-        return int(self._con.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
-
     def _with(self, frame: pl.DataFrame, statement: str) -> None:
-        self._con.register("incoming", frame.to_arrow())
-        try:
+        with self._registered({"incoming": frame}):
             self._con.execute(statement)
+
+    @contextmanager
+    def _registered(self, relations: Mapping[str, pl.DataFrame]) -> Iterator[None]:
+        for name, frame in relations.items():
+            self._con.register(name, frame.to_arrow())
+        try:
+            yield
         finally:
-            self._con.unregister("incoming")
+            for name in relations:
+                self._con.unregister(name)
 
 
-class Warehouse:
+def _row_groups(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same rows, cut so that DuckDB fills its row groups: those left half full are written twice."""
+    rest: pl.DataFrame | None = None
+    for frame in frames:
+        rows = frame if rest is None else pl.concat([rest, frame])
+        whole = rows.height // ROW_GROUP * ROW_GROUP
+        yield from rows.head(whole).iter_slices(ROW_GROUP)
+        rest = rows.tail(rows.height - whole)
+    if rest is not None and rest.height:
+        yield rest
+
+
+def _differences(table: Table, existing: pl.DataFrame, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Keys of rows to take away, and rows to add. Where both hold the same keys in the same order, one pass tells."""
+    key = list(table.key)
+    rows = rows if rows.select(key).equals(existing.select(key)) else rows.sort(key, maintain_order=True)
+    if rows.select(key).equals(existing.select(key)):
+        differs = pl.any_horizontal(rows[c].ne_missing(existing[c]) for c in rows.columns if c not in key)
+        changed = pl.select(differs).to_series() if len(key) < rows.width else pl.Series([False]).new_from_index(0, rows.height)
+        return existing.select(key).filter(changed), rows.filter(changed)
+    gone = existing.join(rows, on=rows.columns, how="anti", nulls_equal=True, maintain_order="left").select(key)
+    return gone, rows.join(existing, on=rows.columns, how="anti", nulls_equal=True, maintain_order="left")
+
+
+class Reading:
+    """A way into an open file."""
+
+    path: Path
+    _con: duckdb.DuckDBPyConnection
+
+    def read(self, table: Table, condition: str = "true", *params: object) -> pl.DataFrame:
+        """Rows of a table, as its contract says."""
+        return table.conform(self.sql(f'SELECT * FROM "{table.name}" WHERE {condition}', *params))
+
+    def sql(self, query: str, *params: object) -> pl.DataFrame:
+        with duckdb_errors(self.path):
+            frame: pl.DataFrame = self._con.sql(query, params=list(params)).pl()
+            return frame
+
+
+class Beside(Reading):
+    """Another way in, for a thread of its own: it sees what is committed. For one `with` block."""
+
+    def __init__(self, path: Path, con: duckdb.DuckDBPyConnection) -> None:
+        self.path, self._con = path, con
+
+    def __enter__(self) -> Beside:
+        self._con.execute("SET TimeZone = 'UTC'")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._con.close()
+
+
+class Warehouse(Reading):
     """The open warehouse of one home."""
 
     def __init__(self, path: Path, clock: Clock = now, memory_limit: str = "4GB") -> None:
@@ -140,14 +230,8 @@ class Warehouse:
             self._con.execute("CHECKPOINT")
             self._con.close()
 
-    def read(self, table: Table, condition: str = "true", *params: object) -> pl.DataFrame:
-        """Rows of a table, as its contract says."""
-        return table.conform(self.sql(f'SELECT * FROM "{table.name}" WHERE {condition}', *params))
-
-    def sql(self, query: str, *params: object) -> pl.DataFrame:
-        with duckdb_errors(self.path):
-            frame: pl.DataFrame = self._con.sql(query, params=list(params)).pl()
-            return frame
+    def beside(self) -> Beside:
+        return Beside(self.path, self._con.cursor())
 
     def empty(self, table: Table) -> bool:
         return self.sql(f'SELECT 1 FROM "{table.name}" LIMIT 1').is_empty()

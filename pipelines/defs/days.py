@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 import dagster as dg
-import polars as pl
 
-from pipelines.closing import Closed
 from pipelines.config import Config, Environment, load
 from pipelines.errors import ConfigError, UsageError
+from pipelines.pieces import Closed
 
 UNCONFIGURED_START = date(2020, 1, 1)
 
@@ -58,13 +57,7 @@ def report_days(context: dg.AssetExecutionContext, closed: Closed) -> dg.Materia
 
 
 def _facts(closed: Closed) -> Iterator[tuple[str, dict[str, int]]]:
-    """Per day: rows, and those among them that are marked or have no price."""
-    counts = [pl.len().alias("rows")]
-    if "reason" in closed.rows.columns:
-        counts.append(pl.col("reason").is_not_null().sum().alias("unpriced"))
-    if "balance_status" in closed.rows.columns:
-        counts.append((pl.col("balance_status") == "STALE").sum().alias("stale"))
-        counts.append(pl.col("status_reasons").is_not_null().sum().alias("marked"))
-    for row in closed.rows.group_by("day").agg(counts).sort("day").to_dicts():
+    """Per day what was closed of it."""
+    for row in closed.counts.to_dicts():
         day = row.pop("day")
         yield day.isoformat(), row

@@ -29,8 +29,13 @@ def daily_prices(
     assets: pl.LazyFrame,
     policies: pl.LazyFrame,
     days: pl.LazyFrame,
+    first_known: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
-    """One row per asset and day. `assets` has asset and asset_class; facts are as known, one version a product."""
+    """One row per asset and day. `assets` has asset and asset_class; facts are as known, one version a product.
+
+    Where `candles` holds the windows of `days` only, `first_known` says when each product's first one begins.
+    """
+    first_known = candles.group_by("product_id").agg(first_known=pl.col("start").min()) if first_known is None else first_known
     markets = _markets(products, assets)
     instants = _instants(days)
     return (
@@ -42,7 +47,7 @@ def daily_prices(
         .with_columns(product_id=pl.when(~pl.col("par") & pl.col("excluded").is_null()).then("product_id"))
         .join(_trading(candles, markets, instants), on=["product_id", "as_of"], how="left")
         .join(_covered(coverage, markets, instants), on=["product_id", "as_of"], how="left")
-        .join(candles.group_by("product_id").agg(first_known=pl.col("start").min()), on="product_id", how="left")
+        .join(first_known, on="product_id", how="left")
         .with_columns(vwap=_positive(exact.quotient(pl.col("turnover"), pl.col("traded"))), empty=pl.col("candle_count").is_null())
         .with_columns(price_basis=_basis())
         .with_columns(

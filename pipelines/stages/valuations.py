@@ -7,6 +7,9 @@ import polars as pl
 from pipelines.stages import exact
 from pipelines.tables import DAILY_VALUES
 
+SURELY = 9e17
+"""A float estimate below this says that the product is in range, whatever its sixteenth digit."""
+
 _KEY = ("calendar", "day", "as_of", "asset")
 
 
@@ -15,14 +18,25 @@ def daily_values(balances: pl.LazyFrame, prices: pl.LazyFrame, accounts: pl.Lazy
 
     A value that cannot be written takes its price with it, so that a reason stands exactly where no price does.
     """
-    balance, price, value, asset = pl.col("balance"), pl.col("price"), pl.col("value"), pl.col("asset")
-    overflow = balance.is_not_null() & price.is_not_null() & value.is_null()
+    asset = pl.col("asset")
+    held = (
+        balances.select("calendar", "day", "account_id", "as_of", "balance")
+        .join(accounts.select("account_id", "asset"), on="account_id", how="left", maintain_order="left")
+        .join(prices.select(*_KEY, "price", "price_basis", "currency", "reason"), on=_KEY, how="left", maintain_order="left")
+        .collect()
+    )
+    overflow = pl.col("balance").is_not_null() & pl.col("price").is_not_null() & pl.col("value").is_null()
     reason = pl.when(asset.is_null()).then(pl.lit("UNMAPPED_ASSET")).when(overflow).then(pl.lit("OUT_OF_RANGE")).otherwise("reason")
     return (
-        balances.select("calendar", "day", "account_id", "as_of", "balance")
-        .join(accounts.select("account_id", "asset"), on="account_id", how="left")
-        .join(prices.select(*_KEY, "price", "price_basis", "currency", "reason"), on=_KEY, how="left")
-        .with_columns(value=exact.product(balance, price))
+        held.lazy()
+        .with_columns(value=_product(held))
         .with_columns(pl.when(~overflow).then(pl.col("price", "price_basis", "currency")), reason=reason)
         .select(DAILY_VALUES.schema.names())
     )
+
+
+def _product(held: pl.DataFrame) -> pl.Expr:
+    """balance × price; where the largest of them fit, nobody need ask row by row."""
+    balance, price = pl.col("balance"), pl.col("price")
+    largest = held.select(balance.abs().max().cast(pl.Float64) * price.abs().max().cast(pl.Float64)).item()
+    return balance * price if (largest or 0.0) < SURELY else exact.product(balance, price)

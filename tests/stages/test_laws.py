@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -40,6 +41,7 @@ numbers = st.sampled_from([D(0), D(1), D("0.1"), D("1e-18"), D("3e-18"), D("9876
     min_value=0, max_value=10**9, places=18, allow_nan=False, allow_infinity=False
 )
 amounts = st.builds(lambda sign, size: size if sign else -size, st.booleans(), numbers)
+TORTURE = int(os.environ.get("CLOSEBOOK_TORTURE", "0"))  # examples of every property, by `make torture-engine`
 common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
@@ -178,7 +180,7 @@ def told(frame: pl.DataFrame, *key: str) -> dict[tuple, dict[str, Any]]:
 
 
 @given(books)
-@settings(common, max_examples=100)
+@settings(common, max_examples=TORTURE or 100)
 def test_balances_prices_values_and_reasons_are_those_of_plain_arithmetic(book):
     balances, prices, values = book.close()
     told_balances, told_prices, told_values = told(balances, "account_id"), told(prices, "asset"), told(values, "account_id")
@@ -208,7 +210,7 @@ def subset(row: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(books, cut_offs, st.data())
-@settings(common, max_examples=50)
+@settings(common, max_examples=TORTURE or 50)
 def test_scrambling_the_future_changes_no_quantity_price_or_value(book, t, data):
     future = Book(
         **book.__dict__
@@ -252,7 +254,7 @@ def settled(book: Book, t: datetime) -> list[list[dict[str, Any]]]:
 
 
 @given(books)
-@settings(common, max_examples=20)
+@settings(common, max_examples=TORTURE or 20)
 def test_a_day_asked_for_alone_is_the_day_among_others(book):
     alone = [any_instant(t).lazy() for t in sorted(set(DAYS["as_of"]))]
     together = book.balances().unique(["as_of", "account_id"]).drop("calendar", "day").sort("as_of", "account_id").collect()
