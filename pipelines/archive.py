@@ -33,7 +33,7 @@ _PAGE = pa.schema(
     ]
 )
 _INSTANTS = ("since", "until", "asked_at")
-_WORDS = ("kind", "venue", "portfolio", "subject")
+_WORDS = ("kind", "venue", "portfolio", "subject", "identity")
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ class Archive:
     def put(self, batch: Batch, recorded_at: datetime) -> Archived:
         """Write one batch; returns its name. `recorded_at` is the instant its facts will carry."""
         head = _head(batch, recorded_at)
-        digest = hashlib.sha256("\n".join([head, *(p.sha256 for p in batch.pages)]).encode()).hexdigest()
-        name = f"{recorded_at:%Y%m%dT%H%M%S%fZ}-{digest[:16]}"
+        name = _name(head, batch, recorded_at)
         buffer = BytesIO()
         pages = [{f: getattr(p, f) for f in _PAGE.names} for p in batch.pages]
         pq.write_table(pa.Table.from_pylist(pages, _PAGE.with_metadata({"closebook": head})), buffer, compression="zstd")
@@ -68,22 +67,45 @@ class Archive:
         yield from sorted(p.stem for p in self._root.glob("*/*.parquet") if p.stem > after)
 
     def get(self, name: str) -> Archived:
-        """Read one batch back; a page whose bytes no longer have their hash is refused."""
-        with machine_errors(f"The archived batch {name} cannot be read"):
-            table = pq.read_table(BytesIO(self._path(name).read_bytes()))
-        pages = [Page(**{f: row[f] for f in _PAGE.names if f != "sha256"}) for row in table.to_pylist()]
+        """Read one batch back, whole and as it was put, or refuse it: nothing is built on a page that changed."""
+        table = self._table(name)
+        try:
+            head = (table.schema.metadata or {})[b"closebook"].decode()
+            told = json.loads(head)
+            recorded_at = datetime.fromisoformat(told["recorded_at"])
+            pages = tuple(Page(**{f: row[f] for f in _PAGE.names if f != "sha256"}) for row in table.to_pylist())
+            batch = _batch(told, pages)
+        except (KeyError, ValueError, TypeError) as strange:
+            raise _damaged(name, "is not of the archive's form") from strange
         for page, sha256 in zip(pages, table["sha256"].to_pylist(), strict=True):
             if page.sha256 != sha256:
-                raise MachineError(
-                    f"A page of the archived batch {name} does not have its hash {sha256}.", "Restore the file from a backup."
-                )
-        head = json.loads((table.schema.metadata or {}).get(b"closebook", b"{}"))
-        return Archived(name, datetime.fromisoformat(head["recorded_at"]), _batch(head, tuple(pages)))
+                raise _damaged(name, f"holds a page that does not have its hash {sha256}")
+        if _name(head, batch, recorded_at) != name:
+            raise _damaged(name, "does not hold what its name was made from")
+        return Archived(name, recorded_at, batch)
+
+    def _table(self, name: str) -> pa.Table:
+        with machine_errors(f"The archived batch {name} cannot be read"):
+            body = self._path(name).read_bytes()
+        try:
+            return pq.read_table(BytesIO(body))
+        except (pa.ArrowException, OSError) as broken:
+            raise _damaged(name, "is cut short or damaged") from broken
 
     def _path(self, name: str) -> Path:
         if "/" in name:
             raise ContractError(f"{name!r} is not a name in the archive.")
         return self._root / name[:6] / f"{name}.parquet"
+
+
+def _damaged(name: str, how: str) -> MachineError:
+    return MachineError(f"The archived batch {name} {how}.", "Restore the file from a backup.")
+
+
+def _name(head: str, batch: Batch, recorded_at: datetime) -> str:
+    """By instant, and by content: the head and the hashes of all pages."""
+    digest = hashlib.sha256("\n".join([head, *(p.sha256 for p in batch.pages)]).encode()).hexdigest()
+    return f"{recorded_at:%Y%m%dT%H%M%S%fZ}-{digest[:16]}"
 
 
 def _head(batch: Batch, recorded_at: datetime) -> str:

@@ -28,7 +28,7 @@ class Page:
 class Batch:
     """All pages of one walk. What it brought is committed as a whole or not at all."""
 
-    kind: str  # BALANCES, HISTORY, PRODUCTS or CANDLES
+    kind: str  # BALANCES, HISTORY, PRODUCTS, CANDLES, CURRENCIES or REPORT
     venue: str
     portfolio: str  # empty for public data
     subject: str  # native code or product id; empty for all of the portfolio
@@ -36,3 +36,4 @@ class Batch:
     until: datetime  # … and everything the venue knew before this instant
     asked_at: datetime
     pages: tuple[Page, ...]
+    identity: str = ""  # whose pages the venue says they are; where it does not say, a hash of the key. Empty for public data

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +46,36 @@ def test_a_page_that_changed_on_disk_is_refused(tmp_path: Path) -> None:
     [path] = tmp_path.glob("*/*.parquet")
     path.write_bytes(path.read_bytes().replace(b"own words", b"new words"))
     with pytest.raises(MachineError, match="does not have its hash"):
+        archive.get(name)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 200, -1])
+def test_a_file_that_was_cut_short_is_said_in_one_sentence(tmp_path: Path, kept: int) -> None:
+    archive = Archive(tmp_path)
+    name = archive.put(batch(b"the venue's own words, verbatim"), T).name
+    [path] = tmp_path.glob("*/*.parquet")
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(MachineError, match=f"{name} is cut short or damaged. Restore the file from a backup"):
+        archive.get(name)
+
+
+@pytest.mark.parametrize("changed", ["a page left out", "another head"])
+def test_a_file_whose_name_is_not_its_own_is_refused(tmp_path: Path, changed: str) -> None:
+    archive = Archive(tmp_path)
+    name = archive.put(batch(b"one", b"two"), T).name
+    other = batch(b"one") if changed == "a page left out" else replace(batch(b"one", b"two"), until=T + timedelta(days=9))
+    path, strange = (tmp_path / n[:6] / f"{n}.parquet" for n in (name, archive.put(other, T).name))
+    strange.replace(path)
+    with pytest.raises(MachineError, match="does not hold what its name was made from"):
+        archive.get(name)
+
+
+def test_a_file_that_is_no_batch_is_refused(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    name = archive.put(batch(b"one"), T).name
+    [path] = tmp_path.glob("*/*.parquet")
+    pq.write_table(pa.table({"x": [1]}), path)
+    with pytest.raises(MachineError, match="is not of the archive's form"):
         archive.get(name)
 
 
