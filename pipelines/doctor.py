@@ -39,7 +39,11 @@ def examine(config_path: Path, home: Home) -> Iterator[Finding]:
 
 
 def _home(home: Home) -> Iterator[Finding]:
-    kind = home.kind()
+    try:
+        kind = home.owner()
+    except ClosebookError as error:
+        yield Finding("home", str(error), error.exit_code)
+        return
     yield Finding("home", f"{home.root} is a {kind}'s" if kind else f"{home.root} is not in use yet")
     if not home.root.exists():
         return
@@ -97,10 +101,9 @@ async def _portfolio(portfolio: Portfolio) -> _Seen:
 async def _opened(client: venues.Client, venue: str, subject: str) -> _Seen:
     try:
         pages = await client.balances()
-    except Refused as error:
-        if venue != "cryptofuse":
-            raise
-        return _Seen([Finding(subject, f"NO_BALANCE_SCOPE, history may still be read and nothing is tied out: {error}")])
+    except venues.MissingRight as error:
+        await anext(client.history(None, now()))
+        return _Seen([Finding(subject, f"NO_BALANCE_SCOPE, its history may be read and nothing is tied out: {error}")])
     findings = [Finding(subject, "its key opens it")]
     if "write" in client.rights:
         findings.append(Finding(subject, f"its key may do more than read ({client.rights}): whoever finds it can move money"))

@@ -73,13 +73,18 @@ class Home:
                 f"The mark {self.root / MARK} cannot be read.", "This is not a home of this Closebook; name another with --home."
             ) from None
 
-    def move_in(self, kind: str) -> None:
-        """Create and mark the home; refuse one that is somebody else's."""
-        owner = self.kind()
-        if owner is None and self._holds_strange_files():
+    def owner(self) -> str | None:
+        """Its kind; None where a book may move in; refused where somebody else lives."""
+        kind = self.kind()
+        if kind is None and self._holds_strange_files():
             raise ConfigError(
                 f"The directory {self.root} holds files that are not a book's.", "Name an empty or a new directory with --home."
             )
+        return kind
+
+    def move_in(self, kind: str) -> None:
+        """Create and mark the home; refuse one that is somebody else's."""
+        owner = self.owner()
         if owner not in (None, kind):
             raise ConfigError(f"The home {self.root} belongs to a {owner}, not to a {kind}.", "Name another directory with --home.")
         with machine_errors(f"The home {self.root} cannot be used"):

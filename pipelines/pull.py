@@ -122,10 +122,8 @@ class _Walker:
                 yield self._batch("CURRENCIES", "", None, pages[0].fetched_at, pages)
             try:
                 balances = await client.balances()
-            except Refused as refused:
-                if self.portfolio.venue != "cryptofuse":  # only there a key may read history and not balances
-                    raise
-                yield f"NO_BALANCE_SCOPE: {refused}"
+            except venues.MissingRight as lacking:
+                yield f"NO_BALANCE_SCOPE: {lacking}"
             else:
                 self._require_same_portfolio(balances)
                 yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
@@ -249,7 +247,7 @@ _EVER_HELD = """
     WITH held AS (
         SELECT account_id, min(occurred_at) AS first FROM postings WHERE retired_at IS NULL GROUP BY account_id
         UNION ALL
-        SELECT account_id, ?::TIMESTAMPTZ FROM openings WHERE kind = 'DERIVED_LIVE' AND amount <> 0
+        SELECT account_id, greatest(opened_at, ?::TIMESTAMPTZ) FROM openings WHERE kind IN ('DERIVED_LIVE', 'ASSERTED') AND amount <> 0
     )
     SELECT product_id, min(first) AS first FROM held JOIN accounts USING (account_id)
     JOIN (SELECT DISTINCT product_id, base FROM products WHERE quote = 'USD') ON base = asset

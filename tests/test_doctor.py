@@ -11,12 +11,12 @@ from tests.sandbox.asking import serving, write
 GONE = "[[portfolio]]"
 
 
-def examined(folder: Path, leave_out: str = "", wrong: str = "", **settings: object) -> list[Finding]:
-    """What is found with the written configuration, but for one portfolio, or for one portfolio's passphrase."""
+def examined(folder: Path, leave_out: str = "", wrong: tuple[str, str] | None = None, **settings: object) -> list[Finding]:
+    """What is found with the written configuration, but for one portfolio, or for one secret of one portfolio."""
     with serving(write(folder / "dataset") if folder.mkdir() is None else folder, **settings) as ask:
         parts = ask.sandbox.config_text().split(GONE)
         text = GONE.join(part for part in parts if f'name = "{leave_out}"' not in part)
-        text = text.replace(ask.keys[wrong]["passphrase"], "guessed") if wrong else text
+        text = text.replace(ask.keys[wrong[0]][wrong[1]], "guessed") if wrong else text
         (folder / "closebook.toml").write_text(text)
         return list(examine(folder / "closebook.toml", Home(folder / "home")))
 
@@ -53,6 +53,29 @@ def test_a_key_that_only_reads_is_enough_for_the_history(tmp_path: Path) -> None
 
 
 def test_a_key_that_opens_nothing_is_the_trouble_of_its_portfolio_alone(tmp_path: Path) -> None:
-    findings = examined(tmp_path / "book", wrong="desk")
+    findings = examined(tmp_path / "book", wrong=("desk", "passphrase"))
     assert [(f.subject, f.exit_code) for f in findings if f.exit_code] == [("coinbase desk", 3)]
     assert "Invalid Passphrase" in said(findings, "coinbase desk")[0]
+
+
+def test_a_wrong_secret_is_not_taken_for_a_key_that_only_reads(tmp_path: Path) -> None:
+    findings = examined(tmp_path / "book", wrong=("till", "client_secret"))
+    assert [(f.subject, f.exit_code) for f in findings if f.exit_code] == [("cryptofuse till", 3)]
+    assert "invalid_client" in said(findings, "cryptofuse till")[0]
+
+
+def test_a_key_that_may_not_even_read_the_history_is_said(tmp_path: Path) -> None:
+    findings = examined(tmp_path / "book", scopes=())
+    assert [f.subject for f in findings if f.exit_code] == ["cryptofuse till", "cryptofuse kiosk"]
+
+
+def test_somebody_else_s_directory_is_no_home(tmp_path: Path) -> None:
+    (tmp_path / "passwd").write_text("root")
+    [home] = [f for f in examine(tmp_path / "none.toml", Home(tmp_path)) if f.subject == "home"]
+    assert (home.exit_code, "holds files that are not a book's" in home.said) == (2, True)
+
+
+def test_a_home_whose_mark_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "home.toml").write_text("kind =")
+    [home] = [f for f in examine(tmp_path / "none.toml", Home(tmp_path)) if f.subject == "home"]
+    assert (home.exit_code, "cannot be read" in home.said) == (2, True)

@@ -15,8 +15,9 @@ from pipelines.venues.coinbase.client import CoinbaseClient, PriceClient
 from pipelines.venues.cryptofuse.client import CryptofuseClient
 from pipelines.venues.http import Clock, Patience, utc_now
 from pipelines.venues.pacifica.client import PacificaClient
+from pipelines.venues.replies import MissingRight
 
-__all__ = ["Client", "Patience", "PriceClient", "connect"]
+__all__ = ["Client", "MissingRight", "Patience", "PriceClient", "connect"]
 
 
 class Client(Protocol):
@@ -29,7 +30,7 @@ class Client(Protocol):
     async def __aexit__(self, *_: object) -> None: ...
 
     async def balances(self) -> list[Page]:
-        """Live balances; `Refused` where the key lacks the right."""
+        """Live balances; `MissingRight` where the key opens the portfolio and may not read them."""
 
     def history(self, account: str | None, since: datetime | None) -> AsyncIterator[Page]:
         """Pages newest first, up to the one that shows a row older than `since`, or all. `account`: the venue's id where asked for."""

@@ -69,6 +69,10 @@ class Refusal(Refused):
         self.code = code
 
 
+class MissingRight(Refusal):
+    """The key opens the portfolio and lacks the right to this one question: the others may still be asked."""
+
+
 class Expired(Refusal):
     """A timestamp or token that is too old: worth one attempt with a fresh one."""
 

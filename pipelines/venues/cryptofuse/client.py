@@ -17,7 +17,7 @@ from pipelines.errors import Unreachable, Unreadable, VenueError
 from pipelines.pages import Page
 from pipelines.venues.http import Caller, Clock, Door, House, Leaving, Patience, utc_now
 from pipelines.venues.limits import Windows, shared
-from pipelines.venues.replies import LATER, Expired, Question, Quote, Refusal, Reply, by_status
+from pipelines.venues.replies import LATER, Expired, MissingRight, Question, Quote, Refusal, Reply, by_status
 from pipelines.venues.walk import ENDLESS, MAX_PAGES, Descent, instant
 
 VENUE = "cryptofuse"
@@ -66,7 +66,7 @@ class _Bearer:
             raise reply.unreadable()
         self.door.conceal(token)
         lifetime = _seconds(body.get("expires_in"))
-        self.granted = str(body.get("scope") or scope)
+        self.granted = str(body.get("scope") or "")
         self._token, self._renew_at = token, time.monotonic() + max(lifetime - EARLY, lifetime / 2)
 
     def headers(self, _: Leaving, /) -> Mapping[str, str]:
@@ -97,8 +97,13 @@ class CryptofuseClient(Caller):
         self._overlap = int(self._limit > 1)
 
     async def balances(self) -> list[Page]:
-        """Needs a key that reads and writes; `Refused` with any other."""
-        page, reply = await self._door.page(Question("balances", "/user/balances/"), self._auth)
+        """Needs a key that reads and writes; one that was granted less may still read the history."""
+        try:
+            page, reply = await self._door.page(Question("balances", "/user/balances/"), self._auth)
+        except Refusal as refusal:
+            if refusal.status == 403 and "write" not in self._auth.granted.split():
+                raise MissingRight(refusal.what, "Give it the scope read write to have its balances compared.", 403) from None
+            raise
         if not isinstance(reply.json, dict):
             raise reply.unreadable()
         return [page]
