@@ -25,7 +25,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import closing, ingest
+from pipelines import closing, configuring, ingest
 from pipelines.archive import Archive
 from pipelines.config import Config
 from pipelines.pull import Puller, book_time
@@ -146,7 +146,7 @@ class Book:
         self.config, self.warehouse, self.archive = config, Warehouse(folder / "warehouse.duckdb"), Archive(folder / "archive")
 
     def pull(self) -> None:
-        closing.configure(self.warehouse, self.config)
+        configuring.configure(self.warehouse, self.config)
         puller = Puller(self.config, self.warehouse, self.archive)
         until = asyncio.run(book_time(self.config))
         outcomes = asyncio.run(puller.portfolios(until))

@@ -5,12 +5,12 @@ Nothing is written here and nobody is asked; which days must be closed is said b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 
 import polars as pl
 
+from pipelines.config import Config
 from pipelines.errors import UsageError
 from pipelines.facts import Facts
 from pipelines.histories import Reader
@@ -18,7 +18,7 @@ from pipelines.stages import days as day_stage
 from pipelines.stages import statements, valuations
 from pipelines.tables import CALENDARS, PUBLICATIONS
 
-__all__ = ["Facts", "Reader", "Snapshot", "at", "calendar_frame", "instant_of", "newest_instants"]
+__all__ = ["Facts", "Reader", "Snapshot", "at", "calendars_of", "instant_of", "newest_instants"]
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ def instant_of(source: Reader, day: date, calendar: str) -> datetime:
     return found
 
 
-def calendar_frame(calendars: Sequence[tuple[str, str, time]]) -> pl.DataFrame:
-    return CALENDARS.frame({"calendar": name, "timezone": zone, "cut_off": cut.strftime("%H:%M")} for name, zone, cut in calendars)
+def calendars_of(config: Config) -> pl.DataFrame:
+    """The calendars the book is closed in."""
+    return CALENDARS.frame({"calendar": c.name, "timezone": c.timezone, "cut_off": f"{c.cut_off:%H:%M}"} for c in config.calendars())
 
 
 def newest_instants(source: Reader) -> list[datetime]:

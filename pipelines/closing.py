@@ -5,15 +5,15 @@ A day is closed again when something it rests on changed; only rows that differ 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
-from pipelines import labels
-from pipelines.book import calendar_frame
+from pipelines.book import calendars_of
 from pipelines.config import Config
-from pipelines.errors import ConfigError
+from pipelines.errors import UsageError
 from pipelines.facts import Facts
 from pipelines.histories import Reader, among
 from pipelines.pieces import Closed, Piece, write
@@ -29,87 +29,14 @@ from pipelines.tables import (
     DIRTY,
     INSTANT,
     INT,
-    POLICIES,
-    PORTFOLIOS,
     PULLS,
     TEXT,
 )
 from pipelines.warehouse import Commit, Warehouse
 
+HALF_A_YEAR = timedelta(days=182)
 AT_ONCE = 1_000_000
 """Rows of daily_values in hand at once."""
-
-
-def configure(warehouse: Warehouse, config: Config) -> None:
-    """Bring portfolios, calendars, policies and labels up to the configuration; what they change becomes dirty."""
-    with warehouse.commit("configuration") as commit:
-        _portfolios(warehouse, commit, config)
-        commit.replace(CALENDARS, calendar_frame([(c.name, c.timezone, c.cut_off) for c in config.calendars()]))
-        _policies(warehouse, commit, config)
-        _relabel(warehouse, commit, config)
-
-
-def _portfolios(warehouse: Warehouse, commit: Commit, config: Config) -> None:
-    known = warehouse.read(PORTFOLIOS)
-    names = {p.name for p in config.portfolio}
-    if known.height and not names & set(known["portfolio"]):
-        raise ConfigError(
-            f"The home holds the book of {', '.join(known['portfolio'])}; the configuration names none of them.",
-            "Name the book's own home with --home.",
-        )
-    before = {row["portfolio"]: row for row in known.to_dicts()}
-    for p in config.portfolio:
-        if (row := before.get(p.name)) and row["venue"] != p.venue:
-            raise ConfigError(f"Portfolio {p.name} is bound to {row['venue']}, not {p.venue}.", "Give the new one a new name.")
-        row = (
-            {"venue_id": None, "recorded_at": commit.recorded_at}
-            | (row or {})
-            | {"portfolio": p.name, "entity": p.entity, "venue": p.venue}
-        )
-        commit.replace(PORTFOLIOS, PORTFOLIOS.frame([row]), f"portfolio = '{p.name}'")
-
-
-def _policies(warehouse: Warehouse, commit: Commit, config: Config) -> None:
-    rows = [
-        {
-            "asset": p.asset,
-            "exclude": p.exclude,
-            "price": p.price,
-            "currency": p.currency,
-            "since": p.since,
-            "until": p.until,
-            "approver": p.approver,
-        }
-        for p in config.policy
-    ]
-    before, after = warehouse.read(POLICIES), POLICIES.frame(rows)
-    commit.replace(POLICIES, after)
-    changed = pl.concat(
-        [
-            before.join(after, on=before.columns, how="anti", nulls_equal=True),
-            after.join(before, on=before.columns, how="anti", nulls_equal=True),
-        ]
-    )
-    _dirty(commit, "ASSET", changed["asset"].unique().to_list(), "policy changed")
-
-
-def _relabel(warehouse: Warehouse, commit: Commit, config: Config) -> None:
-    accounts = warehouse.read(ACCOUNTS)
-    venues = warehouse.read(PORTFOLIOS).select("portfolio", "venue")
-    known = labels.Map.of(config, warehouse)
-    named = accounts.join(venues, on="portfolio", maintain_order="left")
-    parts = [named.filter(pl.col("venue") == v) for v in sorted(set(named["venue"]))]
-    relabelled = pl.concat(
-        [ACCOUNTS.empty(), *(p.with_columns(labels.columns(p["venue"][0], p["native_code"], known)).drop("venue") for p in parts)]
-    )
-    commit.replace(ACCOUNTS, relabelled)
-    changed = relabelled.join(accounts, on=accounts.columns, how="anti", nulls_equal=True)
-    _dirty(commit, "ACCOUNT", changed["account_id"].to_list(), "label changed")
-
-
-def _dirty(commit: Commit, kind: str, subjects: Collection[object], cause: str) -> None:
-    rows = [{"kind": kind, "subject": str(s), "since": ledger.EPOCH, "cause": cause, "recorded_at": commit.recorded_at} for s in subjects]
-    commit.insert(DIRTY, DIRTY.frame(rows), counts=False)
 
 
 def note_time(warehouse: Warehouse, at: datetime) -> None:
@@ -129,26 +56,21 @@ def book_time(warehouse: Warehouse) -> datetime | None:
 def to_close(warehouse: Warehouse, config: Config, also: Collection[date] = (), through: date | None = None) -> pl.DataFrame:
     """Days that are missing, asked for or dirty: calendar, day, as_of, whole, in order. Empty before the first pull.
 
-    A day that is only dirty is not `whole`: it is closed again for the accounts and assets of which something changed.
+    A day that is only dirty is not `whole`: it is closed again for the accounts and assets of which something changed,
+    wherever the book's window or `through` ends, so that no day rests on facts that are no more.
     """
     closable = closable_days(warehouse, config, through)
-    closed = warehouse.read(CLOSED_DAYS)
-    dirty = closed.join_where(
+    closed = warehouse.read(CLOSED_DAYS).select("calendar", "day", "as_of")
+    missing = closable.join(closed, on=["calendar", "day"], how="anti")
+    asked = closable.filter(pl.col("day").is_in(list(also)))
+    whole = pl.concat([missing, asked]).unique()
+    changed = closed.join_where(
         warehouse.read(DIRTY).select("since", "until"),
         pl.col("as_of") > pl.col("since"),
         pl.col("until").is_null() | (pl.col("as_of") < pl.col("until")),
-    ).select("calendar", "day")
-    missing = closable.join(closed, on=["calendar", "day"], how="anti").select("calendar", "day")
-    asked = closable.filter(pl.col("day").is_in(list(also))).select("calendar", "day")
-    whole = pl.concat([missing, asked]).unique().with_columns(whole=pl.lit(True))
-    return (
-        closable.join(whole, on=["calendar", "day"], how="left")
-        .with_columns(pl.col("whole").fill_null(False))
-        .join(dirty.unique().with_columns(dirty=pl.lit(True)), on=["calendar", "day"], how="left")
-        .filter(pl.col("whole") | pl.col("dirty"))
-        .drop("dirty")
-        .sort("as_of", "calendar")
-    )
+    ).select(closed.columns)
+    part = changed.unique().join(whole, on=["calendar", "day"], how="anti")
+    return pl.concat([whole.with_columns(whole=pl.lit(True)), part.with_columns(whole=pl.lit(False))]).sort("as_of", "calendar")
 
 
 def closable_days(warehouse: Warehouse, config: Config, through: date | None = None) -> pl.DataFrame:
@@ -156,10 +78,26 @@ def closable_days(warehouse: Warehouse, config: Config, through: date | None = N
     at = book_time(warehouse)
     if at is None or warehouse.empty(ACCOUNTS):
         return CLOSED_DAYS.empty().select("calendar", "day", "as_of")
-    last = min(d for d in (at.astimezone(UTC).date(), config.book.end, through) if d is not None)
-    every = day_stage.days(warehouse.read(CALENDARS), config.book.start, max(last, config.book.start))
-    before_end = pl.lit(True) if config.book.end is None else pl.col("day") < config.book.end
-    return every.filter(before_end & (pl.col("as_of") <= at) & (pl.col("day") <= last))
+    return day_stage.ended(warehouse.read(CALENDARS), config.book.start, config.book.end, at).filter(
+        pl.lit(True) if through is None else pl.col("day") <= through
+    )
+
+
+def newest_day(config: Config, at: datetime) -> date:
+    """The newest day of the book that has ended in any of its calendars by `at`: the one a run is tagged with."""
+    ended = day_stage.ended(calendars_of(config), config.book.start, config.book.end, at)
+    if ended.is_empty():
+        raise UsageError(f"The first day of the book, {config.book.start}, has not ended yet.", "Set an earlier [book] start, or wait.")
+    newest: date = max(ended["day"].to_list())
+    return newest
+
+
+def days_ahead(config: Config) -> int:
+    """How many dates, in UTC, a day of the book may end before its own date does; a date of summer and one of winter tell."""
+    sample = (config.book.start, config.book.start + HALF_A_YEAR)
+    ends = pl.concat([day_stage.days(calendars_of(config), day, day) for day in sample])
+    early: timedelta = max(datetime.combine(day, time(), UTC) + timedelta(days=1) - as_of for day, as_of in ends.select("day", "as_of").iter_rows())
+    return max(math.ceil(early / timedelta(days=1)), 0)
 
 
 def close_balances(warehouse: Warehouse, days: pl.DataFrame) -> Closed:
@@ -226,12 +164,9 @@ def _changed_accounts(source: Reader) -> pl.DataFrame:
 
 
 def _changed_assets(source: Reader) -> pl.DataFrame:
-    """asset, since: what was priced anew, and what changed accounts may hold for the first time. A new market may change any reason."""
-    accounts = source.read(ACCOUNTS)
+    """asset, since: what was priced anew, and what changed accounts may hold for the first time."""
     priced = source.read(DIRTY, "kind = 'ASSET'").select(asset="subject", since="since")
-    if priced.select((pl.col("since") <= ledger.EPOCH).any()).item():
-        priced = pl.concat([priced, accounts.select("asset", since=pl.lit(ledger.EPOCH, INSTANT))])
-    held = accounts.join(_changed_accounts(source), on="account_id").select("asset", "since")
+    held = source.read(ACCOUNTS).join(_changed_accounts(source), on="account_id").select("asset", "since")
     return pl.concat([priced, held]).drop_nulls("asset").group_by("asset").agg(pl.col("since").min()).sort("asset")
 
 

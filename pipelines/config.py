@@ -21,6 +21,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.errors import ConfigError
 
+EARLIEST, LATEST = date(1970, 1, 2), date(2200, 1, 1)
+"""Days beyond these are no book's."""
 NAME = r"^[a-z0-9][a-z0-9_-]{0,40}$"
 
 
@@ -44,7 +46,7 @@ def _not_all(name: str) -> str:
 
 def _http_url(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+    if parts.port == 0 or parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise ValueError("must be an http(s) address without credentials")
     return url.rstrip("/")
 
@@ -71,8 +73,8 @@ Exact = Annotated[Decimal, BeforeValidator(_decimal_text), Field(allow_inf_nan=F
 class Book(Frozen):
     """Which days are closed: from `start` to before `end`, in each calendar."""
 
-    start: date
-    end: date | None = None
+    start: date = Field(ge=EARLIEST)
+    end: date | None = Field(default=None, le=LATEST)
     calendars: tuple[Name, ...] = ("utc",)
     keep: int = Field(default=30, ge=2, description="publications kept")
     lock_wait: float = Field(default=60.0, ge=0, description="seconds a run waits for another to end")
@@ -90,6 +92,12 @@ class Calendar(Frozen):
     name: Name
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     cut_off: time = time(0, 0)
+
+    @model_validator(mode="after")
+    def _whole_minutes(self) -> Calendar:
+        if self.cut_off.second or self.cut_off.microsecond or self.cut_off.tzinfo:
+            raise ValueError("cut_off is a local time in whole minutes, as in 17:00")
+        return self
 
 
 class PortfolioBase(Frozen):
@@ -191,6 +199,29 @@ class Asset(Frozen):
     asset_class: Literal["fiat", "stable", "crypto"] = Field(default="crypto", alias="class")
 
 
+class Smtp(Frozen):
+    """Where mail is handed over when a report is ready or failed."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    sender: str = Field(min_length=3)
+    user: str | None = None
+    password: SecretStr | None = None
+    timeout: float = Field(default=20.0, gt=0)
+
+
+class Reports(Frozen):
+    """The Reports API: where it listens, how much it takes on, how long its links live."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8321, ge=1, le=65535)
+    url: Url | None = Field(default=None, description="how people reach it, where that is not host and port")
+    open_requests: int = Field(default=20, ge=1, description="requests of one key that may wait at a time")
+    link_days: int = Field(default=7, ge=1)
+    smtp: Smtp | None = None
+
+
 class Config(Frozen):
     """One configuration file, complete by itself."""
 
@@ -201,6 +232,7 @@ class Config(Frozen):
     policy: tuple[Policy, ...] = ()
     opening: tuple[Opening, ...] = ()
     asset: tuple[Asset, ...] = ()
+    reports: Reports = Reports()
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

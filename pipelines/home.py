@@ -51,6 +51,11 @@ class Home:
         return self.root / "statements"
 
     @property
+    def reports(self) -> Path:
+        """Requests and keys of the Reports API, and the file that opens the keys' secrets."""
+        return self.root / "reports"
+
+    @property
     def dagster(self) -> Path:
         return self.root / "dagster"
 

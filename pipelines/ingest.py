@@ -11,24 +11,19 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from pipelines import labels, walks
+from pipelines import accounts, dirty, walks
 from pipelines.archive import Archive, Archived
 from pipelines.config import Config
-from pipelines.errors import Unreadable
+from pipelines.errors import ContractError, Unreadable
 from pipelines.pages import Batch
 from pipelines.stages import ledger
+from pipelines.stages.prices import QUOTE
 from pipelines.tables import (
-    ACCOUNTS,
     CANDLE_COVERAGE,
     CANDLES,
-    CLOSED_DAYS,
-    DIRTY,
     INSTANT,
     INT,
-    MONEY,
-    OPENINGS,
     PAGES,
-    PORTFOLIOS,
     POSTINGS,
     PRODUCTS,
     PULLS,
@@ -88,9 +83,9 @@ def _index_pages(commit: Commit, archived: Archived) -> None:
 def _balances(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
     batch = archived.batch
     venue_id, reading = wire.read_balances(batch.venue, batch.pages)
-    _bind(warehouse, commit, batch, venue_id)
-    codes = reading.rows.filter(pl.col("scope") == "account").select("native_code", "venue_account_id").unique(maintain_order=True)
-    _register(warehouse, commit, batch, codes, config)
+    accounts.bind(warehouse, commit, batch, venue_id)
+    codes = reading.rows.filter(pl.col("scope") == "account").select("native_code", "venue_account_id")
+    accounts.register(warehouse, commit, batch.portfolio, batch.venue, codes, config)
     frame = reading.rows.select(pl.lit(batch.portfolio).alias("portfolio"), "native_code", "scope", "amount", asked_at=_lit(batch.asked_at))
     newest = warehouse.sql(
         "SELECT native_code, scope, amount FROM venue_balances WHERE portfolio = ? "
@@ -101,46 +96,29 @@ def _balances(warehouse: Warehouse, commit: Commit, archived: Archived, config: 
     _suspend(warehouse, commit, batch, reading.refused)
 
 
-def _bind(warehouse: Warehouse, commit: Commit, batch: Batch, venue_id: str | None) -> None:
-    known = warehouse.read(PORTFOLIOS, "portfolio = ?", batch.portfolio)
-    if venue_id is not None and known.height and known["venue_id"][0] is None:
-        bound = known.with_columns(venue_id=pl.lit(venue_id), recorded_at=pl.lit(commit.recorded_at).cast(INSTANT))
-        commit.replace(PORTFOLIOS, bound, f"portfolio = '{batch.portfolio}'")
-
-
-def _register(warehouse: Warehouse, commit: Commit, batch: Batch, codes: pl.DataFrame, config: Config) -> pl.DataFrame:
-    """Accounts of the batch's portfolio, new codes included, numbered from the highest on."""
-    accounts = warehouse.read(ACCOUNTS, "portfolio = ?", batch.portfolio)
-    new = codes.join(accounts, on="native_code", how="anti").sort("native_code")
-    if new.is_empty():
-        return accounts
-    highest = warehouse.sql("SELECT coalesce(max(account_id), 0) AS n FROM accounts")["n"][0]
-    numbered = new.with_row_index("n", offset=highest + 1).select(
-        pl.col("n").cast(INT).alias("account_id"),
-        pl.lit(batch.portfolio).alias("portfolio"),
-        "native_code",
-        "venue_account_id",
-        *labels.columns(batch.venue, new["native_code"], labels.Map.of(config, warehouse)),
-    )
-    commit.insert(ACCOUNTS, numbered)
-    return warehouse.read(ACCOUNTS, "portfolio = ?", batch.portfolio)
-
-
 def _history(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
     batch = archived.batch
-    codes = wire.read_history(batch.venue, batch.pages).rows.select("native_code", "venue_account_id").unique(maintain_order=True)
-    accounts = _register(warehouse, commit, batch, codes.filter(pl.col("native_code").is_not_null()), config)
-    walk = walks.read(warehouse, batch, accounts)
+    accounts.bind(warehouse, commit, batch)
+    codes = pl.concat([_named(batch), wire.read_history(batch.venue, batch.pages).rows.select("native_code", "venue_account_id")])
+    known = accounts.register(warehouse, commit, batch.portfolio, batch.venue, codes, config)
+    walk = walks.read(warehouse, batch, known)
+    if walk.unattached:
+        raise ContractError(f"{walk.unattached} rows of the batch {archived.name} belong to no account.")
     fresh, gone = ledger.fresh(walk.shown, walk.known), ledger.gone(walk.shown, walk.known)
     commit.retire(POSTINGS, gone)
     commit.insert(POSTINGS, fresh)
     _suspend(warehouse, commit, batch, walk.refused)
-    walked = walks.walked(batch, accounts)
+    walked = walks.walked(batch, known)
     _move_watermarks(warehouse, commit, archived, "ACCOUNT", walked)
-    _open(warehouse, commit, walked, config)
+    accounts.open_accounts(warehouse, commit, walked, config)
     changed = pl.concat([fresh.select("account_id", "occurred_at"), gone.select("account_id", "occurred_at")])
     ranges = changed.group_by("account_id").agg(since=pl.col("occurred_at").min())
-    _mark_dirty(warehouse, commit, "ACCOUNT", ranges.rename({"account_id": "subject"}), "postings changed")
+    dirty.mark(warehouse, commit, "ACCOUNT", ranges.rename({"account_id": "subject"}), "postings changed")
+
+
+def _named(batch: Batch) -> pl.DataFrame:
+    """The code that the walk is of, where it is of one."""
+    return pl.DataFrame({"native_code": [batch.subject or None], "venue_account_id": [None]}, schema=accounts.CODES)
 
 
 def _move_watermarks(warehouse: Warehouse, commit: Commit, archived: Archived, kind: str, subjects: pl.DataFrame) -> None:
@@ -165,42 +143,11 @@ def _move_watermarks(warehouse: Warehouse, commit: Commit, archived: Archived, k
     commit.insert(PULLS, moved.drop("was", "account").with_columns(**mark))
     if kind == "ACCOUNT":
         stale = moved.select(subject="account", since=pl.col("was").fill_null(ledger.EPOCH))
-        _mark_dirty(warehouse, commit, kind, stale, "read further")
+        dirty.mark(warehouse, commit, kind, stale, "read further")
 
 
 def _account_or_null(subjects: pl.DataFrame) -> pl.Expr:
     return pl.col("account_id") if "account_id" in subjects.columns else pl.lit(None, INT)
-
-
-def _open(warehouse: Warehouse, commit: Commit, accounts: pl.DataFrame, config: Config) -> None:
-    mine = walks.among(accounts)
-    first = warehouse.sql(
-        "SELECT DISTINCT ON (account_id) account_id, occurred_at, amount, balance_after FROM postings "
-        f"WHERE retired_at IS NULL AND {mine} ORDER BY account_id, occurred_at, position"
-    )
-    live = warehouse.sql(
-        "SELECT DISTINCT ON (account_id) account_id, b.amount FROM accounts JOIN venue_balances b USING (portfolio, native_code) "
-        f"WHERE b.scope = 'account' AND {mine} ORDER BY account_id, b.recorded_at DESC"
-    )
-    live = live.join(first, on="account_id", how="anti")
-    current = warehouse.sql("SELECT DISTINCT ON (account_id) * FROM openings ORDER BY account_id, recorded_at DESC")
-    new = ledger.openings(first, live, _asserted(accounts, config), current)
-    commit.insert(OPENINGS, new)
-    superseded = new.join(current, on="account_id", how="semi")
-    _mark_dirty(
-        warehouse, commit, "ACCOUNT", superseded.select(subject="account_id", since=pl.lit(ledger.EPOCH, INSTANT)), "opening changed"
-    )
-
-
-def _asserted(accounts: pl.DataFrame, config: Config) -> pl.DataFrame:
-    rows = [
-        {"portfolio": o.portfolio, "native_code": o.native_code, "amount": o.amount, "opened_at": o.at, "document": o.document}
-        for o in config.opening
-    ]
-    schema = {"portfolio": TEXT, "native_code": TEXT, "amount": MONEY, "opened_at": INSTANT, "document": TEXT}
-    return accounts.select("account_id", "portfolio", "native_code").join(
-        pl.DataFrame(rows, schema=schema), on=["portfolio", "native_code"]
-    )
 
 
 def _suspend(warehouse: Warehouse, commit: Commit, batch: Batch, refused: pl.DataFrame) -> None:
@@ -218,7 +165,9 @@ def _products(warehouse: Warehouse, commit: Commit, archived: Archived, _: Confi
     new = reading.rows.select(facts).join(current, on=facts, how="anti", maintain_order="left")
     commit.insert(PRODUCTS, new)
     _suspend(warehouse, commit, archived.batch, reading.refused)
-    _mark_dirty(warehouse, commit, "ASSET", new.select(subject="base", since=pl.lit(ledger.EPOCH, INSTANT)), "market changed")
+    held = warehouse.sql("SELECT DISTINCT asset FROM accounts WHERE asset IS NOT NULL")["asset"]
+    priced = new.filter(pl.col("quote") == QUOTE, pl.col("base").is_in(held.implode()))
+    dirty.since_ever(warehouse, commit, "ASSET", priced["base"].unique(maintain_order=True), "market changed")
 
 
 def _candles(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
@@ -247,7 +196,7 @@ def _candles(warehouse: Warehouse, commit: Commit, archived: Archived, config: C
     base = warehouse.sql("SELECT max(base) AS base FROM products WHERE product_id = ?", batch.subject)["base"][0]
     begins = fresh["start"].min() if asked_before else since
     ranges = [{"subject": base, "since": begins, "until": batch.until + DAY}] if base and begins else []
-    _mark_dirty(
+    dirty.mark(
         warehouse, commit, "ASSET", pl.DataFrame(ranges, schema={"subject": TEXT, "since": INSTANT, "until": INSTANT}), "candles read"
     )
 
@@ -269,21 +218,6 @@ def _currencies(warehouse: Warehouse, commit: Commit, archived: Archived, _: Con
     frame = reading.rows.select(pl.lit(archived.batch.venue).alias("venue"), "native_code", "asset", "network")
     commit.replace(VENUE_CODES, frame, f"venue = '{archived.batch.venue}'")
     _suspend(warehouse, commit, archived.batch, reading.refused)
-
-
-def _mark_dirty(warehouse: Warehouse, commit: Commit, kind: str, ranges: pl.DataFrame, cause: str) -> None:
-    """Note ranges that touch a closed day; what was never closed is missing, not dirty."""
-    newest = warehouse.sql(f"SELECT max(as_of) AS at FROM {CLOSED_DAYS.name}")["at"][0]
-    if newest is None or ranges.is_empty():
-        return
-    touched = ranges.filter(pl.col("since") < newest).select(
-        kind=pl.lit(kind),
-        subject=pl.col("subject").cast(TEXT),
-        since=pl.col("since").cast(INSTANT),
-        until=(pl.col("until") if "until" in ranges.columns else pl.lit(None)).cast(INSTANT),
-        cause=pl.lit(cause),
-    )
-    commit.insert(DIRTY, touched.unique(["kind", "subject", "since"], maintain_order=True), counts=False)
 
 
 def _lit(moment: datetime) -> pl.Expr:

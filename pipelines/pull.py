@@ -28,6 +28,7 @@ HOUR = timedelta(hours=1)
 AT_ONCE = 16  # accounts of one portfolio walked side by side; the limiter holds the rate
 OVERLAP = 20  # known postings that each walk reads again: what was put in between them is found, restated or not
 STEPS_BACK = (100, 1_000, 10_000)  # postings to go back when a walk does not join what is known; then to the beginning
+BRIEF = venues.Patience(attempts=2)  # for the time, which is asked before anything else
 LOST = "Nothing was taken from it; run again later."
 
 
@@ -41,13 +42,36 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-async def book_time(config: Config, clock: Clock = now, patience: venues.Patience | None = None) -> datetime:
-    """Now, but never later than the price venue believes; to the whole second."""
+async def book_time(
+    config: Config, clock: Clock = now, patience: venues.Patience | None = None, last: datetime | None = None
+) -> datetime:
+    """Now, but never later than a venue proves; to the whole second. Where none answers it is no later than it was (`last`)."""
     local = clock()
+    told = await _venue_time(config, patience or BRIEF)
+    return min(local, told or last or local).replace(microsecond=0)
+
+
+async def _venue_time(config: Config, patience: venues.Patience) -> datetime | None:
+    """What the price venue tells; else the Date of its reply; else the newest Date of any other venue's."""
     with suppress(VenueError):
         async with venues.PriceClient(config.prices, patience) as client:
-            return min(local, await client.time()).replace(microsecond=0)
-    return local.replace(microsecond=0)
+            try:
+                return await client.time()
+            except VenueError:
+                if client.dated:
+                    return client.dated
+                raise
+    dates = await asyncio.gather(*(_dated(portfolio, patience) for portfolio in config.portfolio))
+    return max((date for date in dates if date), default=None)
+
+
+async def _dated(portfolio: Portfolio, patience: venues.Patience) -> datetime | None:
+    with suppress(ConfigError):
+        async with venues.connect(portfolio, patience) as client:
+            with suppress(VenueError):
+                await client.balances()
+            return client.dated
+    return None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from datetime import date
 from pathlib import Path
 
 from pipelines import screen
+from pipelines.closing import newest_day
 from pipelines.config import load
 from pipelines.defs import runs
-from pipelines.defs.days import newest_day
 from pipelines.home import Home
 from pipelines.pull import book_time
 

@@ -192,6 +192,7 @@ POSTINGS = Table(
         Column("amount", MONEY, "signed change of the balance"),
         Column("balance_after", MONEY, "the balance the venue reported after it"),
         Column("pending_after", MONEY, "the pending balance the venue reported after it", null=True),
+        Column("pending_amount", MONEY, "signed change of the pending balance, where the venue reports one", null=True),
         _recorded(),
         _RETIRED,
         Column("page_sha256", TEXT, "the page it was read from"),
@@ -201,7 +202,7 @@ POSTINGS = Table(
 SUSPENSE = Table(
     "suspense",
     "A row that was refused, verbatim, with the reason.",
-    ("page_sha256", "position"),
+    ("portfolio", "page_sha256", "position", "row"),
     (
         Column("venue", TEXT, "who sent it", values=VENUES),
         Column("portfolio", TEXT, "for whom; empty for public data"),

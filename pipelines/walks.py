@@ -10,6 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
+from pipelines.histories import among
 from pipelines.pages import Batch
 from pipelines.stages import ledger
 from pipelines.tables import POSTINGS
@@ -21,12 +22,13 @@ from pipelines.warehouse import Warehouse
 class Walk:
     """A history batch read against what was known: both frames cover the same window of the same accounts.
 
-    `known_before`: how many postings are known ahead of the window; `unread`: how many the venue counts there, where it counts.
+    `unattached`: rows of codes that have no account yet; `known_before`: how many postings are known ahead of the window; `unread`: how many the venue counts there, where it counts.
     """
 
     shown: pl.DataFrame
     known: pl.DataFrame
     refused: pl.DataFrame
+    unattached: int
     known_before: int
     unread: int | None
 
@@ -35,13 +37,11 @@ def read(warehouse: Warehouse, batch: Batch, accounts: pl.DataFrame) -> Walk:
     """Read a history batch without writing: what it shows and what was known in its window."""
     reading = wire.read_history(batch.venue, batch.pages)
     mine = walked(batch, accounts)
-    key = "venue_account_id" if reading.rows["native_code"].is_null().all() and reading.rows.height else "native_code"
-    ids = mine.select("account_id", key).filter(pl.col(key).is_not_null())
     counted = wire.count(batch.venue, batch.pages)
     since = _window_begins(batch, reading.rows, counted)
     inside = reading.rows.filter(pl.col("occurred_at") >= since)
-    rows = inside.join(ids, on=key, how="inner", maintain_order="left")
-    whose = among(mine)
+    rows = _attached(inside, mine, batch)
+    whose = among(mine["account_id"])
     known = warehouse.read(POSTINGS, f"retired_at IS NULL AND {whose} AND occurred_at >= ?", since)
     before = warehouse.sql(
         "SELECT DISTINCT ON (account_id) account_id, balance_after AS balance_before, pending_after AS pending_before, "
@@ -51,7 +51,14 @@ def read(warehouse: Warehouse, batch: Batch, accounts: pl.DataFrame) -> Walk:
     )
     shown = ledger.postings(rows.lazy(), before.drop("n").lazy(), batch.venue).collect()
     unread = None if counted is None or reading.refused.height or _suspended(warehouse, batch) else counted - inside.height
-    return Walk(shown, known, reading.refused, int(before["n"].sum()), unread)
+    return Walk(shown, known, reading.refused, inside.height - rows.height, int(before["n"].sum()), unread)
+
+
+def _attached(rows: pl.DataFrame, mine: pl.DataFrame, batch: Batch) -> pl.DataFrame:
+    """Rows with their account: a walk of one account is that account's, whatever id the venue gives it now; others name their code."""
+    if batch.subject:
+        return rows.join(mine.select("account_id"), how="cross", maintain_order="left")
+    return rows.join(mine.select("account_id", "native_code"), on="native_code", how="inner", maintain_order="left")
 
 
 def _window_begins(batch: Batch, rows: pl.DataFrame, counted: int | None) -> datetime:
@@ -70,8 +77,3 @@ def _suspended(warehouse: Warehouse, batch: Batch) -> bool:
 def walked(batch: Batch, accounts: pl.DataFrame) -> pl.DataFrame:
     """The accounts that the batch speaks of."""
     return accounts.filter(pl.col("native_code") == batch.subject) if batch.subject else accounts
-
-
-def among(accounts: pl.DataFrame) -> str:
-    """A condition: rows of these accounts."""
-    return f"account_id IN ({', '.join(map(str, accounts['account_id'].to_list())) or 'NULL'})"

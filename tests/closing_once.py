@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import closing, ingest
+from pipelines import closing, configuring, ingest
 from pipelines.archive import Archive
 from pipelines.config import Config
 from pipelines.pull import Outcome, Puller, book_time
@@ -32,13 +32,13 @@ class House:
 
     def run(self) -> list[Outcome]:
         ingest.catch_up(self.warehouse, self.archive, self.config)
-        closing.configure(self.warehouse, self.config)
+        configuring.configure(self.warehouse, self.config)
         puller = Puller(self.config, self.warehouse, self.archive)
         until = asyncio.run(book_time(self.config))
         closing.note_time(self.warehouse, until)
         outcomes = asyncio.run(puller.portfolios(until))
         ingest.catch_up(self.warehouse, self.archive, self.config)
-        closing.configure(self.warehouse, self.config)
+        configuring.configure(self.warehouse, self.config)
         outcomes += asyncio.run(puller.candles(until))
         ingest.catch_up(self.warehouse, self.archive, self.config)
         days = closing.to_close(self.warehouse, self.config)

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from pipelines import book as books
-from pipelines import closing, ingest, publications, quality, statements, tables
+from pipelines import closing, configuring, ingest, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
 from pipelines.defs.show import ingested, outcomes, row_count, schema, table
@@ -38,7 +38,7 @@ def _daily(group: str, deps: Sequence[dg.AssetsDefinition], of: tables.Table) ->
 @_step("ledger", [], {"python", "parquet"}, "Reply pages of every portfolio's balances and history, verbatim in the archive.")
 def pages(book: Book) -> dg.MaterializeResult[None]:
     ingest.catch_up(book.warehouse, book.archive, book.config)  # what a killed run archived and did not commit comes first
-    closing.configure(book.warehouse, book.config)
+    configuring.configure(book.warehouse, book.config)
     puller = Puller(book.config, book.warehouse, book.archive)
     until = asyncio.run(book_time(book.config))
     closing.note_time(book.warehouse, until)
@@ -48,7 +48,7 @@ def pages(book: Book) -> dg.MaterializeResult[None]:
 @_step("ledger", [pages], {"duckdb", "polars"}, tables.POSTINGS)
 def postings(book: Book) -> dg.MaterializeResult[None]:
     done = ingest.catch_up(book.warehouse, book.archive, book.config)
-    closing.configure(book.warehouse, book.config)
+    configuring.configure(book.warehouse, book.config)
     return dg.MaterializeResult(metadata=ingested(done) | row_count(book.warehouse, tables.POSTINGS))
 
 

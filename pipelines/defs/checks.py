@@ -26,6 +26,7 @@ def candidate_checks(book: dg.ResourceParam[OpenBook]) -> Iterator[dg.AssetCheck
             | {"violations": f.violations, "passed": f.passed, "message": f.message, "recorded_at": commit.recorded_at}
             for f in findings
         ]
+        commit.delete(CHECK_RESULTS, f"publication_id = {built.publication_id}")  # a candidate may be checked again
         commit.insert(CHECK_RESULTS, CHECK_RESULTS.frame(rows), counts=False)
     yield from map(_result, findings)
 

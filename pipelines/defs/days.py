@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date
 
 import dagster as dg
 
+from pipelines import closing
 from pipelines.config import Config, Environment, load
-from pipelines.errors import ConfigError, UsageError
+from pipelines.errors import ConfigError
 from pipelines.pieces import Closed
 
 UNCONFIGURED_START = date(2020, 1, 1)
@@ -23,21 +24,15 @@ def configured() -> Config | None:
 
 
 def partitions(config: Config | None) -> dg.DailyPartitionsDefinition:
+    """One per label of the book; it exists from the first instant at which a calendar's day of that label may end."""
     start = config.book.start if config else UNCONFIGURED_START
     end = config.book.end.isoformat() if config and config.book.end else None
-    return dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_date=end, timezone="UTC")
+    return dg.DailyPartitionsDefinition(
+        start_date=start.isoformat(), end_date=end, timezone="UTC", end_offset=closing.days_ahead(config) if config else 0
+    )
 
 
 DAYS = partitions(configured())
-
-
-def newest_day(config: Config, at: datetime) -> date:
-    """The newest day of the book that has ended in UTC by `at`: the one a run is tagged with."""
-    last = at.date() - timedelta(days=1)
-    newest = min(last, config.book.end - timedelta(days=1)) if config.book.end else last
-    if newest < config.book.start:
-        raise UsageError(f"The first day of the book, {config.book.start}, has not ended yet.", "Set an earlier [book] start, or wait.")
-    return newest
 
 
 def report_days(context: dg.AssetExecutionContext, closed: Closed) -> dg.MaterializeResult[None]:

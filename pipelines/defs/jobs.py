@@ -4,8 +4,8 @@ from datetime import datetime
 
 import dagster as dg
 
+from pipelines.closing import newest_day
 from pipelines.config import Environment, load
-from pipelines.defs.days import newest_day
 from pipelines.defs.runs import release_orphans
 from pipelines.errors import ClosebookError
 from pipelines.home import Home

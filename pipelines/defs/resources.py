@@ -24,10 +24,6 @@ class OpenBook:
     archive: Archive
     through: date | None
 
-    @property
-    def candidates(self) -> Path:
-        return self.home.published / "candidates"
-
 
 class BookResource(dg.ConfigurableResource[OpenBook]):
     """Opens the book for one run; one run at a time, whoever starts it."""

@@ -6,29 +6,21 @@ Whether a request is hit depends on how many of its path came before it, and on 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextvars import ContextVar
-from email.utils import formatdate
 from random import Random
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipelines.sandbox import clocks
 from pipelines.sandbox.faults import Faults, OnTheWay
 from pipelines.sandbox.replay import World
 from pipelines.sandbox.spoiling import SPOILED, refusal
 from pipelines.sandbox.values import SECOND
 
 DROPS = 20  # pieces of a reply that trickles
-_skew: ContextVar[float] = ContextVar("skew", default=0.0)
-
-
-def wire_clock() -> float:
-    """The venue's clock as the request at hand meets it."""
-    return time.time() + _skew.get()
 
 
 class Mischief:
@@ -45,12 +37,12 @@ class Mischief:
             self._world.now += int(drift.seconds * SECOND)
         if latency := hits.get("latency"):
             await asyncio.sleep(latency.seconds)
-        _skew.set(hits["skew"].seconds if "skew" in hits else 0.0)
+        clocks.skew.set(hits["skew"].seconds if "skew" in hits else 0.0)
         if "reset" in hits:
             _hang_up(send)
             return
         early = next((refusal(fault, str(scope["path"])) for fault in hits.values() if fault.kind in _REFUSED), None)
-        await _Replying(scope, receive, send, hits).reply(early or self._app)
+        await _Replying(scope, receive, send, hits, self._world).reply(early or self._app)
 
     def _hits(self, path: str) -> Iterable[OnTheWay]:
         return [dice.fault for dice in self._dice if dice.fault.path in path and dice.roll()]
@@ -85,8 +77,8 @@ def _hang_up(send: Send) -> None:
 class _Replying:
     """One reply on its way out: collected whole, spoiled, sent."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, hits: Mapping[str, OnTheWay]) -> None:
-        self._scope, self._receive, self._send, self._hits = scope, receive, send, hits
+    def __init__(self, scope: Scope, receive: Receive, send: Send, hits: Mapping[str, OnTheWay], world: World) -> None:
+        self._scope, self._receive, self._send, self._hits, self._world = scope, receive, send, hits, world
         self._start: Message = {}
         self._body = b""
 
@@ -106,9 +98,8 @@ class _Replying:
             self._body += message.get("body", b"")
 
     def _headers(self, length: int) -> list[tuple[bytes, bytes]]:
-        kept = [(name, value) for name, value in self._start["headers"] if name not in (b"content-length", b"date")]
-        date = formatdate(wire_clock(), usegmt=True).encode()
-        return [*kept, (b"content-length", str(length).encode()), (b"date", date)]
+        kept = [(name, value) for name, value in self._start["headers"] if name != b"content-length"]
+        return [*kept, (b"content-length", str(length).encode()), clocks.date(str(self._scope["path"]), self._world)]
 
     async def _pour(self, body: bytes) -> None:
         if "truncated" in self._hits:

@@ -26,10 +26,11 @@ from pipelines.errors import MachineError, UsageError
 from pipelines.sandbox import configuration
 from pipelines.sandbox import dataset as datasets
 from pipelines.sandbox import faults as faulty
+from pipelines.sandbox.clocks import Dated, wire_clock
 from pipelines.sandbox.coinbase import Coinbase
 from pipelines.sandbox.coinbase_market import Market
 from pipelines.sandbox.cryptofuse import Cryptofuse
-from pipelines.sandbox.mischief import Mischief, wire_clock
+from pipelines.sandbox.mischief import Mischief
 from pipelines.sandbox.pacifica import BASE, Pacifica
 from pipelines.sandbox.replay import World
 from pipelines.sandbox.settings import Settings
@@ -94,7 +95,7 @@ class Sandbox:
         self._port = listener.getsockname()[1]
         app: ASGIApp = _app(self._world, self.requests, self._scale)
         calm = not self._world.faults.on_the_way
-        self._server = _Server(app if calm else Mischief(app, self._world, self.faults_met), listener, date_header=calm)
+        self._server = _Server(Dated(app, self._world) if calm else Mischief(app, self._world, self.faults_met), listener)
         self._server.begin()
         return self
 
@@ -138,10 +139,10 @@ def _listen(port: int) -> socket.socket:
 class _Server:
     """uvicorn in a thread of this process; quiet."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, date_header: bool) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         options = uvicorn.Config(
             app, log_config=None, log_level="critical", access_log=False, lifespan="off", ws="none", loop="asyncio",
-            server_header=False, date_header=date_header, timeout_graceful_shutdown=1,
+            server_header=False, date_header=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._uvicorn, self._listener = uvicorn.Server(options), listener
         self._thread = threading.Thread(target=self._serve, name="sandbox", daemon=True)

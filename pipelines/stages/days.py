@@ -17,6 +17,8 @@ import polars as pl
 from pipelines.errors import ContractError
 from pipelines.tables import CLOSED_DAYS
 
+EASTERNMOST = timedelta(days=1)
+"""No day ends more than this before the end of its date in UTC."""
 _SCHEMA = pl.Schema({name: CLOSED_DAYS.schema[name] for name in ("calendar", "day", "as_of")})
 
 
@@ -28,6 +30,12 @@ def days(calendars: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
         for day in _dates(first, last)
     ]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+
+
+def ended(calendars: pl.DataFrame, start: date, end: date | None, at: datetime) -> pl.DataFrame:
+    """Every day from `start` to before `end` whose cut-off is not after `at`: calendar, day, as_of."""
+    last = min(d for d in (at.astimezone(UTC).date() + EASTERNMOST, end and end - timedelta(days=1)) if d is not None)
+    return days(calendars, start, max(last, start)).filter(pl.col("as_of") <= at, pl.col("day") <= last)
 
 
 def instant(as_of: datetime) -> pl.DataFrame:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from pipelines.tables import INSTANT, INT, MONEY, POSTINGS, TEXT
+from pipelines.stages import order
+from pipelines.stages.order import OUTGOING
+from pipelines.tables import INSTANT, MONEY, POSTINGS, TEXT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-OUTGOING = ("withdraw", "withdrawal", "to_sub", "fee")
 AS_PRINTED = ("coinbase",)  # venues that sign their amounts for certain
 
 FACT = [c for c in POSTINGS.schema if c not in ("recorded_at", "retired_at", "page_sha256")]
@@ -24,46 +25,53 @@ def postings(rows: pl.LazyFrame, before: pl.LazyFrame, venue: str) -> pl.LazyFra
 
     `before`: account_id, balance_before, pending_before as known ahead of the walk's first row; absent where nothing is known.
     """
-    return (
-        rows.with_row_index("walked")
-        .sort("account_id", "occurred_at", "walked")
-        .join(before, on="account_id", how="left", maintain_order="left")
-        .with_columns(
-            _earlier("balance_after", "balance_before"),
-            _earlier("pending_after", "pending_before"),
-            pl.col("walked").rank("ordinal").over("account_id", "occurred_at").cast(INT).sub(1).alias("position"),
-        )
-        .with_columns(amount=pl.col("amount") if venue in AS_PRINTED else signed_by_chain())
-        .select(*FACT, pl.lit(None, INSTANT).alias("retired_at"), "page_sha256")
+    signed = venue in AS_PRINTED
+    found = order.ordered(rows.collect(), before.collect(), signed).lazy()
+    moved = (pl.col("amount"), pl.lit(None, MONEY)) if signed else (_amount(), _pending_amount())
+    return found.with_columns(moved[0].alias("amount"), moved[1].alias("pending_amount")).select(
+        *FACT, pl.lit(None, INSTANT).alias("retired_at"), "page_sha256"
     )
 
 
-def _earlier(after: str, before: str) -> pl.Expr:
-    return pl.col(after).shift(1).over("account_id").fill_null(pl.col(before)).alias(before)
+_SIZE = pl.col("amount").abs()
+_CHANGE = pl.col("balance_after") - pl.col("balance_before")
+_PENDING_CHANGE = pl.col("pending_after") - pl.col("pending_before").fill_null(pl.lit(0, MONEY))
+_RELEASED = (_CHANGE.abs() == _SIZE) & (_PENDING_CHANGE == -_CHANGE)
 
 
-def signed_by_chain() -> pl.Expr:
-    """The sign that makes balance_before + amount = balance_after; the event's word decides where the chain cannot.
+def _only_pending() -> pl.Expr:
+    """The row moved the pending balance, and the balance by nothing."""
+    first = pl.col("balance_before").is_null() & (pl.col("balance_after") < _SIZE)
+    broken = (pl.col("event_type") == "deposit") & (_CHANGE != _SIZE) & (_PENDING_CHANGE == _SIZE)
+    return ((_PENDING_CHANGE.abs() == _SIZE) & (first | (_CHANGE == 0)) | broken).fill_null(False) & (_SIZE != 0)
 
-    A row that moved only the pending balance changed the balance by nothing.
-    """
-    size = pl.col("amount").abs()
-    change = pl.col("balance_after") - pl.col("balance_before")
-    pending_change = (pl.col("pending_after") - pl.col("pending_before").fill_null(pl.lit(0, MONEY))).abs()
-    first = pl.col("balance_before").is_null()
-    only_pending = ((change == 0) & (pending_change == size)) | (first & (pl.col("balance_after") < size) & (pending_change == size))
+
+def _amount() -> pl.Expr:
+    """The sign that makes balance_before + amount = balance_after; the event's word decides where the chain cannot."""
     outgoing = pl.col("event_type").is_in(OUTGOING) | (pl.col("amount") < 0)
     return (
-        pl.when(only_pending & (size != 0))
+        pl.when(_only_pending())
         .then(pl.lit(0, MONEY))
-        .when(change == size)
-        .then(size)
-        .when(change == -size)
-        .then(-size)
+        .when(_CHANGE == _SIZE)
+        .then(_SIZE)
+        .when(_CHANGE == -_SIZE)
+        .then(-_SIZE)
         .when(outgoing)
-        .then(-size)
-        .otherwise(size)
+        .then(-_SIZE)
+        .otherwise(_SIZE)
     )
+
+
+def _pending_amount() -> pl.Expr:
+    """What the row moved of the pending balance, where the venue reports one: a deposit moves it or the balance, a release both."""
+    moved = (
+        pl.when(_only_pending() | _RELEASED)
+        .then(_PENDING_CHANGE)
+        .when(pl.col("event_type") == "deposit_release")
+        .then(-_SIZE)
+        .otherwise(pl.lit(0, MONEY))
+    )
+    return pl.when(pl.col("pending_after").is_not_null()).then(moved)
 
 
 def fresh(shown: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -93,14 +101,15 @@ def openings(first: pl.DataFrame, live: pl.DataFrame, asserted: pl.DataFrame, cu
         (pl.col("kind") == pl.col("kind_now"))
         & (pl.col("opened_at") == pl.col("opened_at_now"))
         & (pl.col("amount") == pl.col("amount_now"))
+        & pl.col("document").eq_missing(pl.col("document_now"))
     )
     live_before = pl.col("kind_now").is_in(["DERIVED_LIVE", "INCEPTION"])
     borne_out = live_before & ((pl.col("amount") == pl.col("amount_now")) & (pl.col("kind") != "ASSERTED") | pl.col("from_live"))
-    now = current.select("account_id", kind_now="kind", amount_now="amount", opened_at_now="opened_at")
+    now = current.select("account_id", kind_now="kind", amount_now="amount", opened_at_now="opened_at", document_now="document")
     return (
         claims.join(now, on="account_id", how="left", maintain_order="left")
         .filter(~(same | borne_out).fill_null(False))
-        .drop("kind_now", "amount_now", "opened_at_now", "from_live")
+        .drop("kind_now", "amount_now", "opened_at_now", "document_now", "from_live")
     )
 
 

@@ -42,6 +42,10 @@ class Client(Protocol):
         """What else the key's owner holds at the venue, this portfolio included: venue's id → name. Empty where it does not tell."""
 
     @property
+    def dated(self) -> datetime | None:
+        """How late it is at the venue, by its newest reply, be it a refusal; None before one came."""
+
+    @property
     def rights(self) -> str:
         """What the key may do, in the venue's words; empty where it does not tell."""
 

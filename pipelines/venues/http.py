@@ -23,7 +23,7 @@ import stamina
 from pipelines.errors import RateLimited, Refused, Unreachable, Unreadable, VenueError
 from pipelines.pages import Page
 from pipelines.venues.limits import Limiter, wait
-from pipelines.venues.replies import CHECK, LATER, Expired, Judge, Question, Reply, by_status
+from pipelines.venues.replies import CHECK, LATER, Expired, Judge, Question, Reply, by_status, dated
 
 MAX_BODY = 64 * 1024 * 1024
 Clock = Callable[[], datetime]
@@ -94,6 +94,7 @@ class Door:
         self.house, self.clock = house, clock
         self._patience = patience or Patience()
         self._secrets = {s for s in secrets if s}
+        self.dated: datetime | None = None  # the Date of the newest reply, whatever it said
         self._http = httpx.AsyncClient(
             base_url=house.base_url,
             timeout=httpx.Timeout(house.timeout, connect=min(5.0, house.timeout)),
@@ -158,6 +159,7 @@ class Door:
         except (TimeoutError, httpx.RequestError, UnicodeEncodeError) as failure:
             trouble: VenueError | None = _trouble(failure, asked, self.house.timeout)
         else:
+            self.dated = dated(reply) or self.dated
             trouble = self.house.judge(reply, self.quote)
         if trouble:  # raised out here, because the failure underneath may carry the request's headers
             raise trouble
@@ -233,3 +235,8 @@ class Caller:
 
     async def __aexit__(self, *_: object) -> None:
         await self._door.__aexit__()
+
+    @property
+    def dated(self) -> datetime | None:
+        """How late it is at the venue, by its newest reply, be it a refusal; to the second."""
+        return self._door.dated

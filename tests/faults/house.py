@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import closing, ingest
+from pipelines import configuring, ingest
 from pipelines.archive import Archive
 from pipelines.config import Config
 from pipelines.pull import Outcome, Puller, book_time
@@ -79,12 +79,12 @@ class House:
     def run(self, clock: datetime | None = None) -> dict[str, str]:
         """Pull and ingest; what was not pulled, by subject, and why."""
         told = (lambda: clock) if clock else (lambda: datetime.now(UTC))
-        closing.configure(self.warehouse, self.config)
+        configuring.configure(self.warehouse, self.config)
         puller = Puller(self.config, self.warehouse, self.archive, told, HURRIED)
         until = asyncio.run(book_time(self.config, told, HURRIED))
         outcomes: list[Outcome] = asyncio.run(puller.portfolios(until))
         unread = [*ingest.catch_up(self.warehouse, self.archive, self.config)]
-        closing.configure(self.warehouse, self.config)
+        configuring.configure(self.warehouse, self.config)
         outcomes += asyncio.run(puller.candles(until))
         unread += ingest.catch_up(self.warehouse, self.archive, self.config)
         return {o.subject: o.error for o in outcomes if o.error} | {

@@ -170,3 +170,10 @@ def test_a_history_that_comes_empty_unsays_nothing(path: str, portfolio: str, da
     with venues(data, f'[[empty]]\npath = "{path}"\ntimes = 0', port=port) as sandbox, house(tmp_path, sandbox.config_text()) as book:
         assert re.search("came empty|empty page", book.run()[portfolio])
         same(book.facts(), calm)
+
+
+def test_while_the_time_is_not_told_no_watermark_passes_what_the_replies_prove(data: Path, tmp_path: Path) -> None:
+    with venues(data, '[[failure]]\npath = "/time"\ntimes = 0', now=NO_LONGER) as sandbox, house(tmp_path, sandbox.config_text()) as book:
+        assert book.run() == {}
+        assert sandbox.faults_met["failure"] > 0
+        assert max(book.read_through().values()) == NO_LONGER, "this machine's clock is years ahead"

@@ -143,7 +143,7 @@ def test_a_walk_joins_what_is_known_only_where_its_oldest_instant_reads_as_it_di
     assert not ledger.agrees(shown.filter(newest), known.filter(newest))
 
 
-OPENING = {"account_id": INT, "kind": TEXT, "amount": MONEY, "opened_at": INSTANT}
+OPENING = {"account_id": INT, "kind": TEXT, "amount": MONEY, "opened_at": INSTANT, "document": TEXT}
 FIRST = {"account_id": INT, "occurred_at": INSTANT, "amount": MONEY, "balance_after": MONEY}
 LIVE = {"account_id": INT, "amount": MONEY}
 ASSERTED = {"account_id": INT, "amount": MONEY, "opened_at": INSTANT, "document": TEXT}
@@ -158,12 +158,13 @@ SINCE_EVER = ("DERIVED_LIVE", D(5), ledger.EPOCH)
         ("a live balance without postings has always been there", [], [(1, D(5))], [], [], [SINCE_EVER]),
         ("what began at nothing", [(1, T, D(2), D(2))], [], [], [], [("INCEPTION", D(0), ledger.EPOCH)]),
         ("so was what is empty and never used", [], [(1, D(0))], [], [], [("INCEPTION", D(0), ledger.EPOCH)]),
-        ("its first posting changes nothing", [(1, T, D(2), D(2))], [(1, D(2))], [], [(1, "INCEPTION", D(0), ledger.EPOCH)], []),
-        ("a live balance that moves without postings rewrites no past", [], [(1, D(6))], [], [(1, *SINCE_EVER)], []),
+        ("its first posting changes nothing", [(1, T, D(2), D(2))], [(1, D(2))], [], [(1, "INCEPTION", D(0), ledger.EPOCH, None)], []),
+        ("a live balance that moves without postings rewrites no past", [], [(1, D(6))], [], [(1, *SINCE_EVER, None)], []),
         ("a document beats both", [(1, T, D(2), D(5))], [(1, D(5))], [(1, D(7), T, "letter")], [], [("ASSERTED", D(7), T)]),
-        ("what is in force already is not said twice", [(1, T, D(2), D(5))], [], [], [(1, "DERIVED_FIRST_POSTING", D(3), T)], []),
-        ("a live opening that is borne out stays", [(1, T, D(-1), D(4))], [], [], [(1, *SINCE_EVER)], []),
-        ("one that is not goes", [(1, T, D(-1), D(3))], [], [], [(1, *SINCE_EVER)], [("DERIVED_FIRST_POSTING", D(4), T)]),
+        ("another document for the same number is a version", [], [], [(1, D(7), T, "deed")], [(1, "ASSERTED", D(7), T, "letter")], [("ASSERTED", D(7), T)]),
+        ("what is in force already is not said twice", [(1, T, D(2), D(5))], [], [], [(1, "DERIVED_FIRST_POSTING", D(3), T, None)], []),
+        ("a live opening that is borne out stays", [(1, T, D(-1), D(4))], [], [], [(1, *SINCE_EVER, None)], []),
+        ("one that is not goes", [(1, T, D(-1), D(3))], [], [], [(1, *SINCE_EVER, None)], [("DERIVED_FIRST_POSTING", D(4), T)]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip

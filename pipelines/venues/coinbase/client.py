@@ -20,7 +20,7 @@ from pipelines.errors import ConfigError, RateLimited, VenueError
 from pipelines.pages import Page
 from pipelines.venues.http import Caller, Clock, Door, House, Leaving, Patience, utc_now
 from pipelines.venues.limits import TokenBucket, shared
-from pipelines.venues.replies import LATER, Expired, Question, Quote, Refusal, Reply, by_status, dated, retry_after
+from pipelines.venues.replies import LATER, Expired, Question, Quote, Refusal, Reply, by_status, retry_after
 from pipelines.venues.walk import Turn, back, instant, rfc3339
 
 VENUE = "coinbase"
@@ -48,10 +48,10 @@ class _Signer:
         self.door: Door | None = None
 
     async def ready(self, again: bool) -> None:
-        """By the clock that checks signatures: the one behind the Date of every reply."""
+        """By the clock that checks signatures: the one behind the Date of the reply that has just refused ours."""
         if again and self.door is not None:
-            reply = await self.door.ask(Question("time", "/time"))
-            self._ahead = (dated(reply) or _told(reply)).timestamp() - time.time()
+            venue_time = self.door.dated or _told(await self.door.ask(Question("time", "/time")))
+            self._ahead = venue_time.timestamp() - time.time()
 
     def headers(self, leaving: Leaving, /) -> Mapping[str, str]:
         timestamp = f"{time.time() + self._ahead:.3f}"
