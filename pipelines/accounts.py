@@ -1,0 +1,97 @@
+"""What a batch or the configuration says of accounts → portfolios bound, accounts registered, openings by version.
+
+Which rows of theirs are new is `ingest`'s work; what an opening amounts to is `stages.ledger`'s.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pipelines import dirty, labels
+from pipelines.config import Config
+from pipelines.histories import among
+from pipelines.pages import Batch
+from pipelines.stages import ledger
+from pipelines.tables import ACCOUNTS, INSTANT, INT, MONEY, OPENINGS, PORTFOLIOS, TEXT
+from pipelines.warehouse import Commit, Warehouse
+
+CODES = {"native_code": TEXT, "venue_account_id": TEXT}
+
+
+def bind(warehouse: Warehouse, commit: Commit, batch: Batch, venue_id: str | None = None) -> None:
+    """The batch's portfolio is in the book, even where no configuration names it any more; its name stands for one id."""
+    known = warehouse.read(PORTFOLIOS, "portfolio = ?", batch.portfolio)
+    row = {"portfolio": batch.portfolio, "entity": "default", "venue": batch.venue, "venue_id": venue_id, "recorded_at": commit.recorded_at}
+    if known.is_empty():
+        commit.insert(PORTFOLIOS, PORTFOLIOS.frame([row]))
+    elif venue_id is not None and known["venue_id"][0] is None:
+        bound = row | {"entity": known["entity"][0]}
+        commit.replace(PORTFOLIOS, PORTFOLIOS.frame([bound]), f"portfolio = '{batch.portfolio}'")
+
+
+def register(warehouse: Warehouse, commit: Commit, portfolio: str, venue: str, codes: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """All accounts of the portfolio: new codes numbered from the highest on, and the ids the venue gives them now."""
+    accounts = warehouse.read(ACCOUNTS, "portfolio = ?", portfolio)
+    said = codes.drop_nulls("native_code").unique("native_code", keep="last", maintain_order=True)
+    if (moved := _moved(accounts, said)).height:
+        commit.replace(ACCOUNTS, moved, f"portfolio = '{portfolio}' AND {among(moved['account_id'])}")
+    new = said.join(accounts, on="native_code", how="anti").sort("native_code")
+    if new.height:
+        highest = warehouse.sql("SELECT coalesce(max(account_id), 0) AS n FROM accounts")["n"][0]
+        numbered = new.with_row_index("n", offset=highest + 1).select(
+            pl.col("n").cast(INT).alias("account_id"),
+            pl.lit(portfolio).alias("portfolio"),
+            "native_code",
+            "venue_account_id",
+            *labels.columns(venue, new["native_code"], labels.Map.of(config, warehouse)),
+        )
+        commit.insert(ACCOUNTS, numbered)
+        dirty.since_ever(warehouse, commit, "ACCOUNT", numbered["account_id"], "account is new")
+    return warehouse.read(ACCOUNTS, "portfolio = ?", portfolio)
+
+
+def _moved(accounts: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
+    """Accounts to which the venue gives another id now: what they hold stays theirs."""
+    ids = said.select("native_code", id_now="venue_account_id").drop_nulls("id_now")
+    found = accounts.join(ids, on="native_code", how="inner", maintain_order="left")
+    return found.filter(pl.col("id_now").ne_missing(pl.col("venue_account_id"))).with_columns(venue_account_id="id_now").drop("id_now")
+
+
+def assert_openings(warehouse: Warehouse, commit: Commit, config: Config) -> None:
+    """Every configured opening has its account and is in force, whether or not the venue ever shows the code."""
+    for portfolio in warehouse.read(PORTFOLIOS).to_dicts():
+        mine = [o.native_code for o in config.opening if o.portfolio == portfolio["portfolio"]]
+        if mine:
+            codes = pl.DataFrame({"native_code": mine, "venue_account_id": [None] * len(mine)}, schema=CODES)
+            accounts = register(warehouse, commit, portfolio["portfolio"], portfolio["venue"], codes, config)
+            open_accounts(warehouse, commit, accounts.filter(pl.col("native_code").is_in(mine)), config)
+
+
+def open_accounts(warehouse: Warehouse, commit: Commit, accounts: pl.DataFrame, config: Config) -> None:
+    """Openings of these accounts as they follow from what is known now."""
+    mine = among(accounts["account_id"])
+    first = warehouse.sql(
+        "SELECT DISTINCT ON (account_id) account_id, occurred_at, amount, balance_after FROM postings "
+        f"WHERE retired_at IS NULL AND {mine} ORDER BY account_id, occurred_at, position"
+    )
+    live = warehouse.sql(
+        "SELECT DISTINCT ON (account_id) account_id, b.amount FROM accounts JOIN venue_balances b USING (portfolio, native_code) "
+        f"WHERE b.scope = 'account' AND {mine} ORDER BY account_id, b.recorded_at DESC"
+    )
+    live = live.join(first, on="account_id", how="anti")
+    current = warehouse.sql(f"SELECT DISTINCT ON (account_id) * FROM openings WHERE {mine} ORDER BY account_id, recorded_at DESC")
+    new = ledger.openings(first, live, _asserted(accounts, config), current)
+    commit.insert(OPENINGS, new)
+    superseded = new.join(current, on="account_id", how="semi")
+    dirty.since_ever(warehouse, commit, "ACCOUNT", superseded["account_id"], "opening changed")
+
+
+def _asserted(accounts: pl.DataFrame, config: Config) -> pl.DataFrame:
+    rows = [
+        {"portfolio": o.portfolio, "native_code": o.native_code, "amount": o.amount, "opened_at": o.at, "document": o.document}
+        for o in config.opening
+    ]
+    schema = {"portfolio": TEXT, "native_code": TEXT, "amount": MONEY, "opened_at": INSTANT, "document": TEXT}
+    return accounts.select("account_id", "portfolio", "native_code").join(
+        pl.DataFrame(rows, schema=schema), on=["portfolio", "native_code"]
+    )

@@ -1,0 +1,97 @@
+"""Configuration → portfolios, calendars, policies, labels and asserted openings in the warehouse; what they change becomes dirty."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pipelines import accounts, dirty, labels
+from pipelines.book import calendars_of
+from pipelines.config import Config
+from pipelines.errors import ConfigError
+from pipelines.tables import ACCOUNTS, CALENDARS, CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, POLICIES, PORTFOLIOS
+from pipelines.warehouse import Commit, Warehouse
+
+
+def configure(warehouse: Warehouse, config: Config) -> None:
+    """Bring portfolios, calendars, policies, labels and asserted openings up to the configuration; what they change becomes dirty."""
+    with warehouse.commit("configuration") as commit:
+        _portfolios(warehouse, commit, config)
+        _calendars(warehouse, commit, config)
+        _policies(warehouse, commit, config)
+        _relabel(warehouse, commit, config)
+        accounts.assert_openings(warehouse, commit, config)
+
+
+def _portfolios(warehouse: Warehouse, commit: Commit, config: Config) -> None:
+    known = warehouse.read(PORTFOLIOS)
+    names = {p.name for p in config.portfolio}
+    if known.height and not names & set(known["portfolio"]):
+        raise ConfigError(
+            f"The home holds the book of {', '.join(known['portfolio'])}; the configuration names none of them.",
+            "Name the book's own home with --home.",
+        )
+    before = {row["portfolio"]: row for row in known.to_dicts()}
+    for p in config.portfolio:
+        if (row := before.get(p.name)) and row["venue"] != p.venue:
+            raise ConfigError(f"Portfolio {p.name} is bound to {row['venue']}, not {p.venue}.", "Give the new one a new name.")
+        row = (
+            {"venue_id": None, "recorded_at": commit.recorded_at}
+            | (row or {})
+            | {"portfolio": p.name, "entity": p.entity, "venue": p.venue}
+        )
+        commit.replace(PORTFOLIOS, PORTFOLIOS.frame([row]), f"portfolio = '{p.name}'")
+
+
+def _calendars(warehouse: Warehouse, commit: Commit, config: Config) -> None:
+    """A calendar keeps its cut-off as long as it has closed days; one that is no longer named takes its days with it."""
+    known = warehouse.read(CALENDARS)
+    wanted = calendars_of(config)
+    closed = warehouse.sql("SELECT DISTINCT calendar FROM closed_days ORDER BY calendar")
+    moved = wanted.join(known, on=wanted.columns, how="anti").join(closed, on="calendar", how="semi")
+    if moved.height:
+        raise ConfigError(
+            f"The book has closed days in the calendar {moved['calendar'][0]}, whose time zone or cut-off the configuration changes.",
+            "Leave it as it was, and give the new one a new name.",
+        )
+    commit.replace(CALENDARS, wanted)
+    for name in closed.join(wanted, on="calendar", how="anti")["calendar"]:
+        for table in (CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES):
+            commit.replace(table, table.empty(), f"calendar = '{name}'")
+
+
+def _policies(warehouse: Warehouse, commit: Commit, config: Config) -> None:
+    rows = [
+        {
+            "asset": p.asset,
+            "exclude": p.exclude,
+            "price": p.price,
+            "currency": p.currency,
+            "since": p.since,
+            "until": p.until,
+            "approver": p.approver,
+        }
+        for p in config.policy
+    ]
+    before, after = warehouse.read(POLICIES), POLICIES.frame(rows)
+    commit.replace(POLICIES, after)
+    changed = pl.concat(
+        [
+            before.join(after, on=before.columns, how="anti", nulls_equal=True),
+            after.join(before, on=before.columns, how="anti", nulls_equal=True),
+        ]
+    )
+    dirty.since_ever(warehouse, commit, "ASSET", changed["asset"].unique(maintain_order=True), "policy changed")
+
+
+def _relabel(warehouse: Warehouse, commit: Commit, config: Config) -> None:
+    before = warehouse.read(ACCOUNTS)
+    venues = warehouse.read(PORTFOLIOS).select("portfolio", "venue")
+    known = labels.Map.of(config, warehouse)
+    named = before.join(venues, on="portfolio", maintain_order="left")
+    parts = [named.filter(pl.col("venue") == v) for v in sorted(set(named["venue"]))]
+    after = pl.concat(
+        [ACCOUNTS.empty(), *(p.with_columns(labels.columns(p["venue"][0], p["native_code"], known)).drop("venue") for p in parts)]
+    )
+    commit.replace(ACCOUNTS, after)
+    changed = after.join(before, on=before.columns, how="anti", nulls_equal=True)
+    dirty.since_ever(warehouse, commit, "ACCOUNT", changed["account_id"], "label changed")
