@@ -85,7 +85,8 @@ INSERT = """
         concat('e', moment), 'match',
         (amount * 0.00000001::DECIMAL(9,8))::DECIMAL(38,18),
         (after * 0.00000001::DECIMAL(9,8))::DECIMAL(38,18),
-        CASE WHEN account % 5 = 0 THEN 0::DECIMAL(38,18) END, {recorded}, NULL, {page} FROM {source} {order}
+        CASE WHEN account % 5 = 0 THEN 0::DECIMAL(38,18) END, CASE WHEN account % 5 = 0 THEN 0::DECIMAL(38,18) END,
+        {recorded}, NULL, {page} FROM {source} {order}
 """
 PAGE = "md5((moment // 86400000000)::VARCHAR) || md5((account // 100)::VARCHAR)"
 PULLED = "make_timestamptz((moment // 86400000000 + 1) * 86400000000 + 3600000000)"
