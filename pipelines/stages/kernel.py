@@ -18,8 +18,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipelines.errors import ContractError
 from pipelines.stages import exact
+from pipelines.stages.following import Index, Longs, in_order
 from pipelines.tables import INSTANT, INT, MONEY
 
 STANDING = pl.Schema(
@@ -43,8 +43,6 @@ TINY = pl.lit(Decimal(1).scaleb(-18), MONEY)
 
 _HELD = ("reported", "pending", "last_event_at")
 _BEGINNING = -(2**63)
-Index = NDArray[np.uint32]
-Longs = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class Reached:
 def advance(standing: pl.DataFrame, postings: pl.DataFrame, instants: pl.Series) -> Reached:
     """`postings`: the CHAIN columns of everything since `standing` held, in any order; `instants`: sorted, each once."""
     accounts = standing.height
-    chain, account, before = _in_order(standing, postings)
+    chain, account, before = in_order(standing["account_id"], postings.select(CHAIN))
     held = _held(standing, chain)
     at = _longs(chain["occurred_at"])
     cell = _lines(_longs(instants), at) * accounts + account
@@ -145,62 +143,6 @@ def _pending_row(grid: _Grid, row: Index, pending: pl.Series, cell: Longs) -> In
         return row
     where = np.flatnonzero(pending.is_not_null().to_numpy()) if said else np.empty(0, dtype=np.int64)
     return grid.carried(cell[where], (where + grid.accounts).astype(np.uint32))
-
-
-def _in_order(standing: pl.DataFrame, postings: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.int32], Index]:
-    """Postings of the accounts, such that each account's lie in chain order; their dense accounts, and what each follows."""
-    chain, account = _mine(standing, postings)
-    before = _before(account, standing.height)
-    if not _is_ordered(chain, before, standing.height):
-        chain, account = _mine(standing, chain.sort("occurred_at", "position", maintain_order=True))
-        before = _before(account, standing.height)
-        if not _is_ordered(chain, before, standing.height):
-            raise ContractError("Postings are out of order after they were sorted.")
-    return chain, account, before
-
-
-def _mine(standing: pl.DataFrame, postings: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.int32]]:
-    """Postings of accounts that stand somewhere, with the account's place in `standing`."""
-    ids, posted = standing["account_id"].to_numpy(), postings["account_id"].to_numpy()
-    place = np.full(max(ids.max(initial=0), posted.max(initial=0)) + 1, -1, dtype=np.int32)
-    place[ids] = np.arange(len(ids), dtype=np.int32)
-    account = place[posted]
-    if len(account) and account.min() < 0:
-        mine = account >= 0
-        return postings.select(CHAIN).filter(pl.Series(mine)), account[mine]
-    return postings.select(CHAIN), account
-
-
-def _before(account: NDArray[np.int32], accounts: int) -> Index:
-    """For each posting the row of `held` that it follows: its account's posting before it, else the account itself."""
-    order = _by_account(account)
-    before = np.empty(len(account), dtype=np.uint32)
-    if len(order):
-        sorted_account = account[order]
-        before[order[1:]] = order[:-1].astype(np.uint32) + np.uint32(accounts)
-        first = np.append(0, np.flatnonzero(sorted_account[1:] != sorted_account[:-1]) + 1)
-        before[order[first]] = sorted_account[first]
-    return before
-
-
-def _by_account(account: NDArray[np.int32]) -> Longs:
-    """Rows by account, in the order they lie. Sorting 16-bit numbers costs a pass over them; wider ones are sorted in two."""
-    order = np.argsort((account & 0xFFFF).astype(np.uint16), kind="stable")
-    if account.max(initial=0) <= 0xFFFF:
-        return order
-    return order[np.argsort((account >> 16).astype(np.uint16)[order], kind="stable")]
-
-
-def _is_ordered(chain: pl.DataFrame, before: Index, accounts: int) -> bool:
-    """Every posting lies after the one it follows: by instant, then by position."""
-    at, position = _longs(chain["occurred_at"]), chain["position"].to_numpy()
-    rows = np.flatnonzero(at[1:] <= at[:-1]) + 1  # in a feed that lies in time order, only those that share an instant
-    if len(rows) > len(at) // 8 or (at[rows] < at[rows - 1]).any():
-        rows = np.arange(len(at))
-    rows = rows[before[rows] >= accounts]
-    earlier = before[rows] - accounts
-    after = (at[earlier] < at[rows]) | ((at[earlier] == at[rows]) & (position[earlier] <= position[rows]))
-    return bool(after.all())
 
 
 def _held(standing: pl.DataFrame, chain: pl.DataFrame) -> pl.DataFrame:

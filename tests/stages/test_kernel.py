@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import ContractError
-from pipelines.stages import kernel, snapshots
+from pipelines.stages import following, kernel, snapshots
 from pipelines.stages.days import instant as any_instant
 from pipelines.tables import DAILY_BALANCES, OPENINGS, POSTINGS
 from tests.ledger_text import D, instant
@@ -123,7 +123,7 @@ def test_sums_that_wrap_around_128_bits_are_known_for_what_they_are():
 
 
 def test_the_order_is_asserted(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(kernel, "_is_ordered", lambda *_: False)
+    monkeypatch.setattr(following, "_is_ordered", lambda *_: False)
     opened = standing_at_zero(1)
     rows = postings("account_id | occurred_at | amount | balance_after\n1 | 2025-01-02 | 1 | 1").collect()
     with pytest.raises(ContractError, match="out of order"):
