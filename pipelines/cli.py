@@ -14,6 +14,7 @@ import typer
 
 from pipelines import __version__
 from pipelines.errors import ClosebookError, MachineError, UsageError
+from pipelines.reports import commands as reports
 
 if TYPE_CHECKING:
     from pipelines.book import Snapshot
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pipelines.publications import Publication
 
 app = typer.Typer(name="closebook", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.add_typer(reports.app, name="reports")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration; default closebook.toml or $CLOSEBOOK_CONFIG.")]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the book lives; default data or $CLOSEBOOK_HOME.")]

@@ -9,6 +9,7 @@ import ipaddress
 import os
 import stat
 import tomllib
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -239,6 +240,8 @@ class Config(Frozen):
         names = [p.name for p in self.portfolio]
         if len(set(names)) < len(names):
             raise ValueError("two portfolios share a name")
+        if twice := _opened_twice(self.portfolio):
+            raise ValueError(f"{twice} open the same: one portfolio under two names doubles the book")
         if strange := {o.portfolio for o in self.opening} - set(names):
             raise ValueError(f"[[opening]] names no configured portfolio: {sorted(strange)}")
         if strange := set(self.book.calendars) - {c.name for c in self.calendars(everything=True)}:
@@ -250,6 +253,20 @@ class Config(Frozen):
         builtin = {"utc": Calendar(name="utc"), "new_york": Calendar(name="new_york", timezone="America/New_York", cut_off=time(17))}
         known = builtin | {c.name: c for c in self.calendar}
         return tuple(c for n, c in known.items() if everything or n in self.book.calendars)
+
+
+def _opened_twice(portfolios: Iterable[Portfolio]) -> str:
+    """The first two names that one key, or one address, stands under. Keys that only turn out to be equal are found by the pull."""
+    opened: dict[tuple[str, str, str], str] = {}
+    for p in portfolios:
+        key = (
+            p.account
+            if isinstance(p, PacificaPortfolio)
+            else (p.key if isinstance(p, CoinbasePortfolio) else p.client_id).get_secret_value()
+        )
+        if (first := opened.setdefault((p.venue, p.base_url.lower(), key), p.name)) != p.name:
+            return f"{first} and {p.name}"
+    return ""
 
 
 def load(path: Path) -> Config:
