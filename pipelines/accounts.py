@@ -9,8 +9,9 @@ import polars as pl
 
 from pipelines import dirty, labels
 from pipelines.config import Config
+from pipelines.errors import Unreadable
 from pipelines.histories import among
-from pipelines.pages import Batch
+from pipelines.pages import Batch, contradicts
 from pipelines.stages import ledger
 from pipelines.tables import ACCOUNTS, INSTANT, INT, MONEY, OPENINGS, PORTFOLIOS, TEXT
 from pipelines.warehouse import Commit, Warehouse
@@ -19,14 +20,25 @@ CODES = {"native_code": TEXT, "venue_account_id": TEXT}
 
 
 def bind(warehouse: Warehouse, commit: Commit, batch: Batch, venue_id: str | None = None) -> None:
-    """The batch's portfolio is in the book, even where no configuration names it any more; its name stands for one id."""
+    """The batch's portfolio is in the book, even where no configuration names it any more; a name stands for one id, no two do."""
+    venue_id = venue_id or batch.identity or None
+    _require_own(warehouse, batch, venue_id)
     known = warehouse.read(PORTFOLIOS, "portfolio = ?", batch.portfolio)
     row = {"portfolio": batch.portfolio, "entity": "default", "venue": batch.venue, "venue_id": venue_id, "recorded_at": commit.recorded_at}
     if known.is_empty():
         commit.insert(PORTFOLIOS, PORTFOLIOS.frame([row]))
-    elif venue_id is not None and known["venue_id"][0] is None:
+    elif venue_id is not None and known["venue_id"][0] != venue_id:
         bound = row | {"entity": known["entity"][0]}
         commit.replace(PORTFOLIOS, PORTFOLIOS.frame([bound]), f"portfolio = '{batch.portfolio}'")
+
+
+def _require_own(warehouse: Warehouse, batch: Batch, venue_id: str | None) -> None:
+    bound = warehouse.read(PORTFOLIOS, "venue = ? AND venue_id IS NOT NULL", batch.venue)
+    for other, other_id in bound.select("portfolio", "venue_id").iter_rows():
+        if venue_id and contradicts(batch.portfolio, venue_id, other, other_id):
+            raise Unreadable(
+                f"Pages of {venue_id} came for {batch.portfolio}, but {other} is bound to {other_id}.", "Nothing was taken from them."
+            )
 
 
 def register(warehouse: Warehouse, commit: Commit, portfolio: str, venue: str, codes: pl.DataFrame, config: Config) -> pl.DataFrame:

@@ -24,6 +24,16 @@ class Page:
         return hashlib.sha256(self.body).hexdigest()
 
 
+OF_A_KEY = "key:"  # begins an identity that is only a hash of the key: keys are renewed, and a renewed one opens the same
+
+
+def contradicts(name: str, identity: str, other: str, other_identity: str) -> bool:
+    """One portfolio under two names would count twice, and a name that changes hands would mix two."""
+    if identity == other_identity:
+        return name != other
+    return name == other and not identity.startswith(OF_A_KEY)
+
+
 @dataclass(frozen=True)
 class Batch:
     """All pages of one walk. What it brought is committed as a whole or not at all."""

@@ -18,7 +18,7 @@ from pipelines import venues, walks
 from pipelines.archive import Archive
 from pipelines.config import Config, Portfolio
 from pipelines.errors import ConfigError, Refused, Unreachable, Unreadable, VenueError
-from pipelines.pages import Batch, Page
+from pipelines.pages import Batch, Page, contradicts
 from pipelines.stages import ledger
 from pipelines.tables import ACCOUNTS, PORTFOLIOS
 from pipelines.venues import wire
@@ -42,9 +42,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-async def book_time(
-    config: Config, clock: Clock = now, patience: venues.Patience | None = None, last: datetime | None = None
-) -> datetime:
+async def book_time(config: Config, clock: Clock = now, patience: venues.Patience | None = None, last: datetime | None = None) -> datetime:
     """Now, but never later than a venue proves; to the whole second. Where none answers it is no later than it was (`last`)."""
     local = clock()
     told = await _venue_time(config, patience or BRIEF)
@@ -83,6 +81,7 @@ class Puller:
     archive: Archive
     clock: Clock = now
     patience: venues.Patience | None = None
+    claims: dict[tuple[str, str], str] = field(default_factory=dict)  # (venue, its id of a portfolio) → the name that opened it first
 
     async def portfolios(self, until: datetime) -> list[Outcome]:
         """Live balances and history of every configured portfolio, and the list of products."""
@@ -132,16 +131,18 @@ class Puller:
         return venues.PriceClient(self.config.prices, self.patience)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Walker:
     """One portfolio's turn."""
 
     puller: Puller
     portfolio: Portfolio
     until: datetime
+    identity: str = ""
 
     async def walk(self) -> AsyncIterator[Batch | str]:
         async with venues.connect(self.portfolio, self.puller.patience) as client:
+            self._claim(client.identity)
             if pages := await client.currencies():
                 yield self._batch("CURRENCIES", "", None, pages[0].fetched_at, pages)
             try:
@@ -149,7 +150,7 @@ class _Walker:
             except venues.MissingRight as lacking:
                 yield f"NO_BALANCE_SCOPE: {lacking}"
             else:
-                self._require_same_portfolio(balances)
+                self._claim(wire.read_balances(self.portfolio.venue, balances)[0] or "")
                 yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
             subjects: list[tuple[str, str | None]] = _accounts(balances) if client.subjects_by_account else [("", None)]
             async for batch in self._histories(client, subjects):
@@ -184,16 +185,20 @@ class _Walker:
         if lost := sorted(set(known) - listed):
             raise Unreachable(f"The accounts of portfolio {self.portfolio.name} no longer hold {', '.join(lost[:5])}.", LOST)
 
-    def _require_same_portfolio(self, pages: list[Page]) -> None:
-        """A name stands for one portfolio at the venue, for good, and no two names for the same."""
-        venue_id, _ = wire.read_balances(self.portfolio.venue, pages)
-        for row in self.puller.warehouse.read(PORTFOLIOS, "venue = ? AND venue_id IS NOT NULL", self.portfolio.venue).to_dicts():
-            same_name, same_id = row["portfolio"] == self.portfolio.name, row["venue_id"] == venue_id
-            if venue_id is not None and same_name != same_id:
+    def _claim(self, identity: str) -> None:
+        """A name stands for one portfolio at the venue, for good, and no two names for the same: neither in the book nor in this run."""
+        if not identity:
+            return
+        venue, name = self.portfolio.venue, self.portfolio.name
+        bound = self.puller.warehouse.read(PORTFOLIOS, "venue = ? AND venue_id IS NOT NULL", venue)
+        known = [*bound.select("portfolio", "venue_id").iter_rows(), (self.puller.claims.setdefault((venue, identity), name), identity)]
+        for other, other_identity in known:
+            if contradicts(name, identity, other, other_identity):
                 raise Refused(
-                    f"The key of portfolio {self.portfolio.name} opens {venue_id}, but {row['portfolio']} is bound to {row['venue_id']}.",
+                    f"The key of portfolio {name} opens {identity}, but {other} is bound to {other_identity}.",
                     "Give the portfolio its own key, or a new name.",
                 )
+        self.identity = identity
 
     async def _history(self, client: venues.Client, code: str, account: str | None) -> Batch:
         """Walk back until the walk joins what is known: a restated past is walked again from further back."""
@@ -232,7 +237,7 @@ class _Walker:
         return found
 
     def _batch(self, kind: str, subject: str, since: datetime | None, asked_at: datetime, pages: list[Page]) -> Batch:
-        return Batch(kind, self.portfolio.venue, self.portfolio.name, subject, since, self.until, asked_at, tuple(pages))
+        return Batch(kind, self.portfolio.venue, self.portfolio.name, subject, since, self.until, asked_at, tuple(pages), self.identity)
 
 
 def _accounts(balances: list[Page]) -> list[tuple[str, str | None]]:

@@ -26,6 +26,10 @@ class Client(Protocol):
     subjects_by_account: bool
     """True: history is asked per account; False: one walk covers the portfolio."""
 
+    @property
+    def identity(self) -> str:
+        """Whose portfolio it is, where that is known without asking: the address, or a hash of the key. Else empty."""
+
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *_: object) -> None: ...
 

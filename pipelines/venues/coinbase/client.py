@@ -126,6 +126,11 @@ class CoinbaseClient(Caller):
         return {str(row["id"]): str(row.get("name", "")) for row in rows if "id" in row and row.get("active", True)}
 
     @property
+    def identity(self) -> str:
+        """Every account names its profile."""
+        return ""
+
+    @property
     def rights(self) -> str:
         """The venue tells nobody what a key may do."""
         return ""

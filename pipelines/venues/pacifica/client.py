@@ -83,6 +83,10 @@ class PacificaClient(Caller):
         return {}
 
     @property
+    def identity(self) -> str:
+        return self._account
+
+    @property
     def rights(self) -> str:
         """Reading an address needs none, and the key that raises the quota gives none."""
         return ""
