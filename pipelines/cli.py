@@ -221,27 +221,38 @@ def _moment(newest: Publication, as_of: str | None, day: str | None, calendar: s
 
     if (as_of is None) == (day is None):
         raise UsageError("Which instant?", "Give either --as-of 2025-02-01T00:00:00Z or --day 2025-01-31.")
-    moment = _instant(as_of, "--as-of") if as_of else book.instant_of(newest, _date(day or ""), calendar)
-    if moment > datetime.now(UTC):
-        raise UsageError(f"The instant {moment:%Y-%m-%dT%H:%M:%SZ} lies in the future.", "Ask for one that has passed.")
-    return moment
+    if as_of:
+        return _instant(as_of, "--as-of")
+    return _instant(book.instant_of(newest, _date(day or ""), calendar).isoformat(), "--day")
 
 
 def _instant(text: str, option: str) -> datetime:
+    from pipelines.config import EARLIEST
+
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or (moment.microsecond and option != "--known-at"):
-        raise UsageError(f"{option} {text!r} is not an instant in whole seconds.", "Write it as 2025-02-01T00:00:00Z.")
-    return moment.astimezone(UTC)
+        if moment.tzinfo is None or (moment.microsecond and option != "--known-at"):
+            raise ValueError(text)
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{option} {text!r} is not an instant in whole seconds.", "Write it as 2025-02-01T00:00:00Z.") from None
+    if moment.date() < EARLIEST:
+        raise UsageError(f"{option} {text} lies before any book.", "Ask for a later one.")
+    if moment > datetime.now(UTC) and option != "--now":
+        raise UsageError(f"{option} {text} lies in the future.", "Ask for one that has passed.")
+    return moment
 
 
 def _date(text: str) -> date:
+    from pipelines.config import EARLIEST, LATEST
+
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text!r} is not a day.", "Write it as 2025-01-31.") from None
+    if not EARLIEST <= day < LATEST:
+        raise UsageError(f"{text} lies outside any book.", "Ask for a day that has passed.")
+    return day
 
 
 def _show_newest(home: Home) -> None:

@@ -96,7 +96,8 @@ def days_ahead(config: Config) -> int:
     """How many dates, in UTC, a day of the book may end before its own date does; a date of summer and one of winter tell."""
     sample = (config.book.start, config.book.start + HALF_A_YEAR)
     ends = pl.concat([day_stage.days(calendars_of(config), day, day) for day in sample])
-    early: timedelta = max(datetime.combine(day, time(), UTC) + timedelta(days=1) - as_of for day, as_of in ends.select("day", "as_of").iter_rows())
+    dates = [(datetime.combine(day, time(), UTC) + timedelta(days=1), as_of) for day, as_of in ends.select("day", "as_of").iter_rows()]
+    early: timedelta = max(end_of_date - as_of for end_of_date, as_of in dates)
     return max(math.ceil(early / timedelta(days=1)), 0)
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipelines.config import load
-from pipelines.defs import runs
 from pipelines.home import Home
 from pipelines.running import Outcome, run
 from pipelines.sandbox.generate import generate
@@ -50,7 +49,6 @@ def show(home: Home, days: int) -> Outcome:
     """Close all days but the last, then the last, on which a late event shows up."""
     demo = Demo(home)
     demo.prepare(days)
-    runs.prepare(home)
     with demo.sandbox() as sandbox:
         sandbox.write_config(demo.config)
         end = load(demo.config).book.end

@@ -33,7 +33,7 @@ class ClosebookError(Exception):
         self.todo = todo
 
     def __str__(self) -> str:
-        return f"{self.what} {self.todo}".strip()
+        return visible(f"{self.what} {self.todo}".strip())
 
 
 class UsageError(ClosebookError):
@@ -98,3 +98,8 @@ class ChecksFailed(ClosebookError):
 
 class ContractError(ClosebookError):
     """A frame does not fit its table's contract: a bug of ours, never data's fault."""
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Text of venues and configurations as it may go to a terminal: what would not print is shown as its code."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)

@@ -194,12 +194,22 @@ def holder(home: Home) -> str | None:
 def sign_of_life(home: Home, run_id: str) -> Iterator[None]:
     """While this is held, the run counts as alive; the kernel drops it with the process."""
     path = home.runs / run_id
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with locked(path):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the file's lock, however long that takes."""
+    with machine_errors(f"The lock {path} cannot be taken"):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        path.unlink(missing_ok=True)
         os.close(handle)
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.book import Snapshot
+from pipelines.errors import visible
 from pipelines.exports.text import instant, plain
 
 WIDE = 220  # columns, where nobody's terminal says how many
@@ -44,8 +45,8 @@ BY_ASSET = (
 
 
 def console() -> Console:
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=WIDE)
+    out = Console(highlight=False, markup=False, emoji=False)
+    return out if out.is_terminal else Console(highlight=False, markup=False, emoji=False, width=WIDE)
 
 
 def show_book(snapshot: Snapshot, by: str) -> None:
@@ -62,7 +63,7 @@ def show_book(snapshot: Snapshot, by: str) -> None:
     for row in plain(snapshot.subtotals()).to_dicts():
         out.print(f"Priced subtotal of {row['entity']}: {row['currency']} {row['value']} ({row['price_basis']}, {row['rows']} rows)")
     for row in plain(snapshot.unpriced()).to_dicts():
-        out.print(f"Unpriced: {row['portfolio']} {row['native_code']} {row['balance']} ({row['reason']})")
+        out.print(visible(f"Unpriced: {row['portfolio']} {row['native_code']} {row['balance']} ({row['reason']})"))
 
 
 def table(frame: pl.DataFrame) -> Table:
@@ -71,7 +72,7 @@ def table(frame: pl.DataFrame) -> Table:
     for name in frame.columns:
         drawn.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
     for row in plain(frame).iter_rows():
-        drawn.add_row(*("" if cell is None else Text(str(cell)) for cell in row))
+        drawn.add_row(*("" if cell is None else Text(visible(str(cell))) for cell in row))
     return drawn
 
 
@@ -95,4 +96,4 @@ def show_violations(rule: str, metadata: Mapping[str, Any]) -> None:
         metadata.get("message", ""),
     )
     if metadata.get("weight") == "BLOCK" and metadata.get("rows"):
-        print(metadata["rows"])
+        print(visible(metadata["rows"], keep="\n"))

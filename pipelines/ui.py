@@ -25,23 +25,22 @@ KINDLY = 10.0  # seconds Dagster has to end by itself
 def serve(home: Home, config: Path, port: int) -> int:
     """Until stopped; the exit code is Dagster's."""
     home.move_in(home.kind() or "book")
-    runs.prepare(home)
+    runs.prepare(home, config)
     with dg.DagsterInstance.get() as instance:
         runs.release_orphans(instance, home)
-    environment = os.environ | {"CLOSEBOOK_CONFIG": str(config.absolute()), "CLOSEBOOK_HOME": str(home.root)}
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
     with ExitStack() as beside:
         if home.kind() == "demo":
             beside.enter_context(Demo(home).sandbox(_port(config)))
-        return _until_stopped(command, environment, home.root)
+        return _until_stopped(command, home.root)
 
 
-def _until_stopped(command: list[str], environment: dict[str, str], folder: Path) -> int:
+def _until_stopped(command: list[str], folder: Path) -> int:
     """Run until the command ends or we are told to: SIGINT and SIGTERM end its whole group, kindly and then for certain."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # set before the child starts, so that it ignores neither
         signal.signal(number, lambda *_: stop.set())
-    process = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
+    process = subprocess.Popen(command, cwd=folder, start_new_session=True)
     while process.poll() is None and not stop.wait(0.2):
         pass
     for number in (signal.SIGINT, signal.SIGKILL):

@@ -22,7 +22,8 @@ from pipelines.warehouse import Warehouse
 class Walk:
     """A history batch read against what was known: both frames cover the same window of the same accounts.
 
-    `unattached`: rows of codes that have no account yet; `known_before`: how many postings are known ahead of the window; `unread`: how many the venue counts there, where it counts.
+    `unattached`: rows of codes that have no account yet.
+    `known_before`: how many postings are known ahead of the window; `unread`: how many the venue counts there, where it counts.
     """
 
     shown: pl.DataFrame

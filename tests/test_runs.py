@@ -9,10 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from pipelines.closing import newest_day
 from pipelines.config import load
 from pipelines.definitions import defs
 from pipelines.defs import runs
-from pipelines.defs.days import newest_day
 from pipelines.defs.jobs import every_day
 from pipelines.errors import UsageError
 from pipelines.home import Home, sign_of_life

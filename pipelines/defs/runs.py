@@ -15,7 +15,7 @@ import dagster as dg
 from dagster import DagsterError, DagsterRunStatus
 
 from pipelines.errors import ClosebookError
-from pipelines.home import Home, lives, write_atomically
+from pipelines.home import Home, lives, locked, write_atomically
 
 DAGSTER_YAML = b"""\
 # Written by Closebook; delete it to have it written again.
@@ -40,11 +40,17 @@ class Report:
         return [e for asset in ("pages", "postings", "candle_pages", "candles") for e in self.facts.get(asset, {}).get("errors", [])]
 
 
-def prepare(home: Home) -> None:
-    """DAGSTER_HOME is the book's own; created once, before webserver, daemon and commands meet in it."""
-    os.environ["DAGSTER_HOME"] = str(home.dagster.resolve())
-    if not (home.dagster / "dagster.yaml").exists():
-        write_atomically(home.dagster / "dagster.yaml", DAGSTER_YAML)
+def prepare(home: Home, config: Path) -> None:
+    """Dagster's home is the book's own, made by one process before others meet in it; definitions are those of this configuration."""
+    os.environ |= {
+        "DAGSTER_HOME": str(home.dagster.resolve()),
+        "CLOSEBOOK_CONFIG": str(config.absolute()),
+        "CLOSEBOOK_HOME": str(home.root),
+    }
+    with locked(home.dagster / "prepare.lock"):
+        if not (home.dagster / "dagster.yaml").exists():
+            write_atomically(home.dagster / "dagster.yaml", DAGSTER_YAML)
+            dg.DagsterInstance.get().dispose()  # its databases are made here: two processes at once would trip over each other
 
 
 def release_orphans(instance: dg.DagsterInstance, home: Home, grace: float = GRACE) -> int:
@@ -56,13 +62,14 @@ def release_orphans(instance: dg.DagsterInstance, home: Home, grace: float = GRA
         if not lives(home, run.run_id) and time.time() - record.update_timestamp.timestamp() > grace:
             instance.report_run_failed(run, "Its process is gone; nothing it wrote was published.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            (home.runs / run.run_id).unlink(missing_ok=True)
             released += 1
     return released
 
 
 def close_book(home: Home, config: Path, day: date, through: date | None) -> Report:
     """One run of the job in this process. ClosebookError as it was raised; failed checks are in the report."""
-    prepare(home)
+    prepare(home, config)
     logging.getLogger("dagster._core.execution.plan.active").setLevel(logging.ERROR)  # a skipped candidate has no check results
     with dg.DagsterInstance.get() as instance:
         release_orphans(instance, home, grace=0 if not _daemon_lives(instance) else GRACE)
