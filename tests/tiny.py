@@ -16,14 +16,14 @@ coinbase,desk,BTC,2025-01-04T23:59:59.999999Z,match,-0.25,1.25,,4
 OVERDRAWN = LEDGER + "coinbase,desk,USD,2025-01-05T10:00:00.000000Z,transfer,-60000,-10000,,5\n"
 
 
-def dataset(folder: Path, ledger: str = LEDGER, days: int = 7) -> Path:
+def dataset(folder: Path, ledger: str = LEDGER, days: int = 7, portfolios: tuple[str, ...] = ("desk",)) -> Path:
     """From 1 January 2025; BTC at 100,000 and a cent an hour more, every hour."""
     folder.mkdir(parents=True)
     start = datetime(2025, 1, 1, tzinfo=UTC)
     end = start + timedelta(days=days)
     (folder / "dataset.toml").write_text(
         f'name = "tiny"\nstart = {start:%Y-%m-%d}\nend = {end:%Y-%m-%d}\n'
-        '[[portfolio]]\nname = "desk"\nvenue = "coinbase"\nentity = "acme"\n'
+        + "".join(f'[[portfolio]]\nname = "{name}"\nvenue = "coinbase"\nentity = "acme"\n' for name in portfolios)
     )
     (folder / "ledger.csv").write_text(ledger)
     hours = [start - timedelta(days=2) + timedelta(hours=n) for n in range((days + 2) * 24)]

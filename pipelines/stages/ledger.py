@@ -26,7 +26,7 @@ def postings(rows: pl.LazyFrame, before: pl.LazyFrame, venue: str) -> pl.LazyFra
     `before`: account_id, balance_before, pending_before as known ahead of the walk's first row; absent where nothing is known.
     """
     signed = venue in AS_PRINTED
-    found = order.ordered(rows.collect(), before.collect(), signed).lazy()
+    found = order.ordered(rows.drop("position", strict=False).collect(), before.collect(), signed).lazy()
     moved = (pl.col("amount"), pl.lit(None, MONEY)) if signed else (_amount(), _pending_amount())
     return found.with_columns(moved[0].alias("amount"), moved[1].alias("pending_amount")).select(
         *FACT, pl.lit(None, INSTANT).alias("retired_at"), "page_sha256"

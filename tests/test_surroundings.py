@@ -1,0 +1,186 @@
+"""The book stands when what surrounds it changes: ids at the venue, portfolios, calendars, documents, the window that is closed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines import accounts, closing, ingest
+from pipelines.config import Config
+from pipelines.errors import ConfigError
+from pipelines.pages import Batch, Page
+from pipelines.sandbox.serve import Sandbox
+from pipelines.tables import ACCOUNTS, CLOSED_DAYS, DAILY_BALANCES, DAILY_VALUES, DIRTY, POSTINGS, SUSPENSE
+from tests import tiny
+from tests.closing_once import DAILY, House, house
+from tests.conftest import closebook
+from tests.ledger_text import instant
+
+TWO = tiny.LEDGER + "coinbase,vault,BTC,2025-01-01T12:00:00.000000Z,transfer,7,7,,9\n"
+TOKYO = '[[calendar]]\nname = "tokyo"\ntimezone = "Asia/Tokyo"\n'
+
+
+def daily(book: House) -> list[pl.DataFrame]:
+    return [book.table(t) for t in DAILY]
+
+
+def same(left: list[pl.DataFrame], right: list[pl.DataFrame]) -> None:
+    for one, other in zip(left, right, strict=True):
+        assert one.height
+        assert one.equals(other)
+
+
+def test_an_account_that_gets_another_id_at_the_venue_keeps_its_rows_and_gets_the_new_ones(tmp_path: Path) -> None:
+    with (
+        Sandbox(tiny.dataset(tmp_path / "d")) as sandbox,
+        house(tmp_path / "book", sandbox) as book,
+        house(tmp_path / "calm", sandbox) as calm,
+    ):
+        end = sandbox.now
+        sandbox.now = end - timedelta(days=4)
+        book.run()
+        ids = book.table(ACCOUNTS)
+        with book.warehouse.commit("another id") as commit:
+            commit.replace(ACCOUNTS, ids.with_columns(venue_account_id=pl.lit("what it was called before")))
+        sandbox.now = end
+        book.run()
+        calm.run()
+        same(daily(book), daily(calm))
+        assert book.table(POSTINGS).height == 4
+        assert book.table(ACCOUNTS).equals(ids)
+
+
+def test_a_portfolio_that_is_no_longer_configured_survives_the_loss_of_the_warehouse(tmp_path: Path) -> None:
+    with Sandbox(tiny.dataset(tmp_path / "d", TWO, portfolios=("desk", "vault"))) as sandbox:
+        with house(tmp_path / "book", sandbox) as book:
+            book.run()
+            before, known = daily(book), book.table(ACCOUNTS)
+            text = sandbox.config_text()
+        first = text.index("[[portfolio]]")
+        last = text.index("[[portfolio]]", first + 1)
+        assert 'name = "desk"' in text[first:last]
+        kept = text[:last] + text[text.index("[prices]") :]
+        sandbox.config_text = lambda: kept  # type: ignore[method-assign]
+        with house(tmp_path / "again", sandbox) as again:
+            again.archive = book.archive
+            again.run()
+            same(daily(again), before)
+            assert again.table(ACCOUNTS).equals(known)
+            assert set(known["portfolio"]) == {"desk", "vault"}
+
+
+def test_a_calendar_that_is_dropped_takes_its_days_and_one_that_moves_is_refused(tmp_path: Path) -> None:
+    both, moved = '[book]\ncalendars = ["utc", "tokyo"]', TOKYO.replace("Tokyo", "Seoul")
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
+        plain = sandbox.config_text()
+        sandbox.config_text = lambda: TOKYO + plain.replace("[book]", both)  # type: ignore[method-assign]
+        with house(tmp_path, sandbox) as book:
+            book.run()
+            assert set(book.table(CLOSED_DAYS)["calendar"]) == {"utc", "tokyo"}
+        sandbox.config_text = lambda: moved + plain.replace("[book]", both)  # type: ignore[method-assign]
+        with house(tmp_path, sandbox) as book, pytest.raises(ConfigError, match="closed days in the calendar tokyo"):
+            book.run()
+        sandbox.config_text = lambda: plain  # type: ignore[method-assign]
+        with house(tmp_path, sandbox) as book:
+            book.run()
+            assert [set(t["calendar"]) for t in (*daily(book), book.table(CLOSED_DAYS))] == [{"utc"}] * 4
+
+
+def test_a_dirty_day_is_closed_again_wherever_the_window_ends(tmp_path: Path) -> None:
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox, house(tmp_path, sandbox) as book:
+        book.run()
+        with book.warehouse.commit("a change") as commit:
+            row = {"kind": "ACCOUNT", "subject": "1", "since": instant("2025-01-04"), "cause": "test", "recorded_at": commit.recorded_at}
+            commit.insert(DIRTY, DIRTY.frame([row]))
+        days = closing.to_close(book.warehouse, book.config, through=date(2025, 1, 2))
+        assert days["day"].to_list() == [date(2025, 1, d) for d in (4, 5, 6, 7)]
+        assert not days["whole"].any()
+
+
+def test_an_account_first_seen_late_has_a_row_on_every_day_closed_before(tmp_path: Path) -> None:
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox, house(tmp_path, sandbox) as book:
+        book.run()
+        with book.warehouse.commit("a balance whose history cannot be read") as commit:
+            codes = pl.DataFrame({"native_code": ["LATE"], "venue_account_id": ["x"]}, schema=accounts.CODES)
+            accounts.register(book.warehouse, commit, "desk", "coinbase", codes, book.config)
+        days = closing.to_close(book.warehouse, book.config)
+        closing.close_balances(book.warehouse, days)
+        rows = book.warehouse.read(DAILY_BALANCES, "account_id = (SELECT max(account_id) FROM accounts)").sort("day")
+        assert rows["day"].to_list() == book.table(CLOSED_DAYS)["day"].to_list()
+        assert set(rows["balance"]) == {None}
+
+
+def test_an_asserted_opening_has_an_account_and_prices_though_the_venue_never_shows_the_code(tmp_path: Path) -> None:
+    opening = '\n[[opening]]\nportfolio = "desk"\nnative_code = "{}"\namount = "5"\nat = 2025-01-01T00:00:00Z\ndocument = "{}"\n'
+    with Sandbox(tiny.dataset(tmp_path / "d", "\n".join(tiny.LEDGER.split("\n")[:1]) + "\n")) as sandbox:
+        with house(tmp_path, sandbox, opening.format("BTC", "letter") + opening.format("XBT", "letter")) as book:
+            book.run()
+            values = book.table(DAILY_VALUES).join(book.table(ACCOUNTS), on="account_id")
+            assert set(values.filter(pl.col("native_code") == "BTC")["value"] > 0) == {True}
+            assert set(values.filter(pl.col("native_code") == "XBT")["reason"]) == {"UNMAPPED_ASSET"}
+        with house(tmp_path, sandbox, opening.format("BTC", "deed")) as book:
+            book.run()
+            said = book.warehouse.sql(
+                "SELECT document FROM openings JOIN accounts USING (account_id) WHERE native_code = 'BTC' ORDER BY ALL"
+            )
+            assert set(said["document"]) == {"deed", "letter"}
+
+
+def test_the_same_refused_row_shown_to_two_portfolios_waits_twice_under_keys_of_its_own(tmp_path: Path) -> None:
+    page = b'[{"currency": 7}]'
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox, house(tmp_path, sandbox) as book:
+        for name in ("a", "b"):
+            at = book.warehouse.next_instant()
+            batch = Batch("CURRENCIES", "cryptofuse", name, "", None, at, at, (Page("cryptofuse", name, "currencies", "GET /", at, page),))
+            book.archive.put(batch, at)
+        ingest.catch_up(book.warehouse, book.archive, book.config)
+        waiting = book.table(SUSPENSE)
+        assert waiting.height == 2
+        assert waiting.select(SUSPENSE.key).is_unique().all()
+
+
+@pytest.mark.parametrize(
+    ("calendars", "at", "newest", "ahead"),
+    [
+        ('["utc"]', "2025-01-05T23:59:59", date(2025, 1, 4), 0),
+        ('["utc", "tokyo"]', "2025-01-05T15:00:00", date(2025, 1, 5), 1),  # the day ends in Tokyo while it is young in UTC
+        ('["utc", "new_york"]', "2025-01-05T22:00:00", date(2025, 1, 5), 1),
+        ('["line"]', "2025-01-04T10:01:00", date(2025, 1, 5), 2),  # and there before its date begins
+        ('["london"]', "2025-01-06T00:00:00", date(2025, 1, 5), 1),  # one hour early, in summer
+    ],
+)
+def test_the_newest_day_is_the_newest_of_any_calendar(tmp_path: Path, calendars: str, at: str, newest: date, ahead: int) -> None:
+    zones = {"tokyo": ("Asia/Tokyo", "00:00"), "line": ("Pacific/Kiritimati", "00:01"), "london": ("Europe/London", "00:00")}
+    text = f"[book]\nstart = 2025-01-01\ncalendars = {calendars}\n" + "".join(
+        f'[[calendar]]\nname = "{name}"\ntimezone = "{zone}"\ncut_off = {cut}:00\n' for name, (zone, cut) in zones.items()
+    )
+    text += '[[portfolio]]\nname = "p"\nvenue = "pacifica"\nbase_url = "http://127.0.0.1:9"\naccount = "abc"\n'
+    config = Config.model_validate(tomllib.loads(text))
+    assert closing.newest_day(config, datetime.fromisoformat(at).replace(tzinfo=UTC)) == newest
+    assert closing.days_ahead(config) == ahead
+
+
+def test_the_configuration_named_decides_whatever_the_default_one_says(tmp_path: Path) -> None:
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
+        sandbox.write_config(tmp_path / "ours.toml")
+        text = (tmp_path / "ours.toml").read_text()
+        (tmp_path / "closebook.toml").write_text(text.replace("end = 2025-01-08", "end = 2025-01-03"))
+        assert "end = 2025-01-08" in text
+        done = closebook("run", "--config", "ours.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Closed 7 days" in done.stdout
+
+
+def test_two_first_commands_at_once_in_a_fresh_home_both_end_well(tmp_path: Path) -> None:
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
+        sandbox.write_config(tmp_path / "closebook.toml")
+        command = [sys.executable, "-c", "from pipelines.cli import main; main()", "run"]
+        both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
