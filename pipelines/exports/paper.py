@@ -102,11 +102,15 @@ def _unpriced(statement: Statement) -> Iterator[b.Block]:
 
 
 def _charts(statement: Statement) -> Iterator[b.Block]:
-    drawn = [*_allocation(statement), *_history(statement)]
-    if drawn:
+    if drawn := drawings(statement):
         yield b.page()
         yield b.heading("Allocation and the last 90 closed days")
         yield b.drawings(drawn)
+
+
+def drawings(statement: Statement) -> list[dict[str, str]]:
+    """What is held and how its value moved, as titled vector graphics."""
+    return [*_allocation(statement), *_history(statement)]
 
 
 def _allocation(statement: Statement) -> Iterator[dict[str, str]]:

@@ -93,9 +93,8 @@ class Api:
         if (document := self.desk.document(row["document"])) is None:
             raise Refusal(503, "The stored statement is not what was issued; ask for it again.")
         headers = _KEPT | {"Content-Disposition": f'attachment; filename="{document.path.name}"'}
-        return Response(
-            document.path.read_bytes(), media_type=_MEDIA.get(document.path.suffix, "application/octet-stream"), headers=headers
-        )
+        kind = _MEDIA.get(document.path.suffix, "application/octet-stream")
+        return Response(document.path.read_bytes(), media_type=kind, headers=headers)
 
 
 def application(desk: Desk, url: str, hurry: Callable[[], None] = lambda: None) -> FastAPI:

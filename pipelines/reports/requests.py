@@ -63,6 +63,11 @@ class Requests:
         due = sa.or_(REQUESTS.c.status.in_(OPEN), REQUESTS.c.mail_due <= stamp(self.clock()))
         return int(self.store.rows(sa.select(sa.func.count().label("n")).select_from(REQUESTS).where(due))[0]["n"])
 
+    def overdue(self, patience: timedelta) -> bool:
+        """Whether something has been pending for longer than that."""
+        asked_before = REQUESTS.c.created_at < stamp(self.clock() - patience)
+        return bool(self.store.rows(sa.select(REQUESTS.c.id).where(REQUESTS.c.status == "pending", asked_before).limit(1)))
+
     # what a maker does, who holds the workshop's lock
 
     def recover(self) -> None:

@@ -8,6 +8,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -19,6 +21,7 @@ from pipelines.reports.desk import Desk
 from pipelines.reports.making import Say, daemon_lives, drain
 
 LOOK = 2.0  # seconds between two looks for work, where nobody hurries the maker
+OVERDUE = timedelta(seconds=20)  # a daemon that lives and is busy with a closing is not waited for any longer
 PATIENCE = 10.0  # seconds server and maker have to end
 
 
@@ -67,7 +70,7 @@ def _make_while_nobody_does(desk: Desk, hurry: threading.Event, ended: threading
     while not ended.is_set():
         if alone != (alone := not daemon_lives(desk.home)):
             say(_NOBODY if alone else "A daemon lives at this home: its sensor makes the reports.")
-        if alone:
+        if alone or desk.requests.overdue(OVERDUE):
             _make(desk, say)
         hurry.wait(LOOK)
         hurry.clear()
@@ -87,9 +90,9 @@ def _make(desk: Desk, say: Say) -> None:
 
 def _quiet(app: ASGIApp) -> uvicorn.Config:
     """No access log: a link in it would open the file it leads to."""
-    return uvicorn.Config(
-        app, access_log=False, log_level="warning", server_header=False, proxy_headers=False, lifespan="off", timeout_graceful_shutdown=3
-    )
+    calm: dict[str, Any] = {"access_log": False, "log_level": "warning", "server_header": False, "proxy_headers": False}
+    calm |= {"lifespan": "off", "timeout_graceful_shutdown": 3}
+    return uvicorn.Config(app, **calm)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -76,6 +76,12 @@ class Store:
         sa.event.listen(self._engine, "connect", _prepare)
         sa.event.listen(self._engine, "begin", _begin)
         METADATA.create_all(self._engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def begin(self) -> Any:
         """A transaction that holds the file's write lock from its first statement: what it reads stays true until it writes."""
