@@ -4,7 +4,8 @@
     ├── UsageError                    2   no: the question is wrong
     ├── ConfigError                   2   no: the configuration or the home is wrong
     ├── MachineError                  4   when this machine allows it (disk, rights)
-    │   └── Busy                      4   yes: another run holds the book
+    │   ├── Busy                      4   yes: another run holds the book
+    │   └── Outdated                  4   yes: a run builds the warehouse anew
     ├── VenueError                    3
     │   ├── Unreachable               3   yes: connection, time-out, 5xx
     │   ├── RateLimited               3   yes: later
@@ -56,6 +57,12 @@ class MachineError(ClosebookError):
 
 class Busy(MachineError):
     """Another run holds the book's lock."""
+
+    again = True
+
+
+class Outdated(MachineError):
+    """The warehouse is of another version's form, or none of ours at all."""
 
     again = True
 

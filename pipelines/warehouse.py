@@ -16,10 +16,11 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from pipelines.errors import Busy, ContractError, MachineError
+from pipelines.errors import Busy, MachineError, Outdated
 from pipelines.tables import COMMITS, TABLES, Table
 
 STORAGE = "v1.5.0"  # so that people's 1.5 tools can open what we write
+REBUILT = "A run puts it aside and builds it anew from the archive."
 ROW_GROUP = 122_880
 OLDEST = pl.CompatLevel.oldest()  # what DuckDB reads without a detour
 Clock = Callable[[], datetime]
@@ -37,6 +38,8 @@ def duckdb_errors(path: Path) -> Iterator[None]:
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise Busy(f"{path} is open in another program.", "Close it there, then run again.") from error
+        if "not a valid DuckDB" in str(error):
+            raise Outdated(f"{path} is not a DuckDB file.", REBUILT) from error
         raise MachineError(
             f"{path} cannot be read or written: {_first_line(error)}.", "Make room or mend the rights, then run again."
         ) from error
@@ -220,10 +223,8 @@ class Warehouse(Reading):
         for table in TABLES.values():
             columns = self.sql(f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{table.name}' AND NOT internal")
             if set(columns["column_name"]) != set(table.schema):
-                raise ContractError(
-                    f"The table {table.name} of {self.path} is of another version's form.",
-                    "Move the file away; the next run rebuilds it from the archive.",
-                )
+                self._con.close()
+                raise Outdated(f"The table {table.name} of {self.path} is of another version's form.", REBUILT)
 
     def close(self) -> None:
         with duckdb_errors(self.path):

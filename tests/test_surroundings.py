@@ -8,6 +8,7 @@ import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -184,3 +185,27 @@ def test_two_first_commands_at_once_in_a_fresh_home_both_end_well(tmp_path: Path
         both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
         said = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
+
+
+@pytest.mark.parametrize("spoil", ["another form", "not a database"])
+def test_a_warehouse_that_cannot_be_used_is_put_aside_and_built_anew_from_the_archive(tmp_path: Path, spoil: str) -> None:
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
+        sandbox.write_config(tmp_path / "closebook.toml")
+        assert closebook("run", cwd=tmp_path).returncode == 0
+        first = closebook("snapshot", "--day", "2025-01-07", "--format", "csv", cwd=tmp_path).stdout
+        path = tmp_path / "data/warehouse.duckdb"
+        if spoil == "another form":
+            with duckdb.connect(str(path)) as con:
+                con.execute("ALTER TABLE postings ADD COLUMN note VARCHAR")
+        else:
+            path.write_bytes(b"no database" * 1000)
+        done = closebook("run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "built anew from the archive" in done.stdout
+    again = closebook("snapshot", "--day", "2025-01-07", "--format", "csv", cwd=tmp_path).stdout
+    assert without_known_at(again) == without_known_at(first)
+    assert len(first.splitlines()) > 2
+
+
+def without_known_at(csv: str) -> list[str]:
+    return [",".join(line.split(",")[:1] + line.split(",")[2:]) for line in csv.splitlines()]

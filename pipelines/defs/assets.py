@@ -42,7 +42,7 @@ def pages(book: Book) -> dg.MaterializeResult[None]:
     puller = Puller(book.config, book.warehouse, book.archive)
     until = asyncio.run(book_time(book.config))
     closing.note_time(book.warehouse, until)
-    return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.portfolios(until))))
+    return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.portfolios(until))) | {"rebuilt": book.rebuilt})
 
 
 @_step("ledger", [pages], {"duckdb", "polars"}, tables.POSTINGS)

@@ -10,6 +10,7 @@ import dagster as dg
 
 from pipelines.archive import Archive
 from pipelines.config import Config, load
+from pipelines.errors import Outdated
 from pipelines.home import Home, exclusive, sign_of_life
 from pipelines.warehouse import Warehouse
 
@@ -23,6 +24,7 @@ class OpenBook:
     warehouse: Warehouse
     archive: Archive
     through: date | None
+    rebuilt: str = ""
 
 
 class BookResource(dg.ConfigurableResource[OpenBook]):
@@ -39,8 +41,18 @@ class BookResource(dg.ConfigurableResource[OpenBook]):
         run_id = context.run.run_id if context.run else "none"
         with sign_of_life(home, run_id), exclusive(home, f"run {run_id[:8]}", config.book.lock_wait):
             home.require_room()
-            warehouse = Warehouse(home.warehouse)
+            warehouse, rebuilt = _opened(home)
             try:
-                yield OpenBook(config, home, warehouse, Archive(home.archive), date.fromisoformat(self.through) if self.through else None)
+                through = date.fromisoformat(self.through) if self.through else None
+                yield OpenBook(config, home, warehouse, Archive(home.archive), through, rebuilt)
             finally:
                 warehouse.close()
+
+
+def _opened(home: Home) -> tuple[Warehouse, str]:
+    """The warehouse; one of another form is put aside for a new one, which the archive fills. Says why, where it was."""
+    try:
+        return Warehouse(home.warehouse), ""
+    except Outdated as outdated:
+        home.warehouse.replace(home.warehouse.with_suffix(".outdated"))
+        return Warehouse(home.warehouse), f"{outdated.what} It was put aside and built anew from the archive."
