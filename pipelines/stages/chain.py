@@ -69,7 +69,7 @@ def _breaks(kind: str, held: pl.DataFrame, chain: pl.DataFrame, before: Index) -
     after, moved = _KINDS[kind]
     said = chain[after].is_not_null().arg_true()
     if said.is_empty():
-        return BREAK.to_frame()
+        return pl.DataFrame(schema=BREAK)
     whole = len(said) == chain.height
     amounts, there = (chain[moved], pl.Series(before)) if whole else (chain[moved].gather(said), pl.Series(before[said.to_numpy()]))
     units = held[after].to_physical()
@@ -96,7 +96,7 @@ def _now(held: pl.DataFrame, account: Ints, before: Index) -> pl.DataFrame:
     followed[before] = True
     owner = np.concatenate([np.arange(held.height - len(account), dtype=np.int64), account.astype(np.int64)])
     last = np.flatnonzero(~followed)
-    return held.select(pl.all().gather(pl.Series(last[np.argsort(owner[last], kind="stable")])))
+    return held[last[np.argsort(owner[last], kind="stable")]]
 
 
 def _doubts(held: pl.DataFrame, before: Index) -> pl.DataFrame:
@@ -105,7 +105,7 @@ def _doubts(held: pl.DataFrame, before: Index) -> pl.DataFrame:
     tied = np.flatnonzero(at[before] == at[accounts:])
     tied = tied[before[tied] >= accounts]
     if not len(tied):
-        return DOUBT.to_frame()
+        return pl.DataFrame(schema=DOUBT)
     heads = np.setdiff1d(before[tied], tied + accounts)
     nodes = held[np.concatenate([tied + accounts, heads])]
     starts = held[before[heads - accounts]].with_columns(occurred_at=pl.Series(at[heads]).cast(INSTANT))
