@@ -107,8 +107,8 @@ def _doubts(held: pl.DataFrame, before: Index) -> pl.DataFrame:
     if not len(tied):
         return pl.DataFrame(schema=DOUBT)
     heads = np.setdiff1d(before[tied], tied + accounts)
-    nodes = held[np.concatenate([tied + accounts, heads])]
-    starts = held[before[heads - accounts]].with_columns(occurred_at=pl.Series(at[heads]).cast(INSTANT))
+    nodes: pl.DataFrame = held[np.concatenate([tied + accounts, heads])]
+    starts: pl.DataFrame = held[before[heads - accounts]].with_columns(occurred_at=pl.Series(at[heads]).cast(INSTANT))
     return (
         pl.concat([nodes, starts])
         .lazy()
