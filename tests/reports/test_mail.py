@@ -1,0 +1,131 @@
+"""Mail to a real server on this machine: when ready or failed, once, with the link and without a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from typing import Any
+
+import httpx
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from pydantic import SecretStr
+
+from pipelines import statements
+from pipelines.config import Reports, Smtp
+from tests.reports.house import CLOSE, House, listening
+
+
+class Post:
+    """Keeps what it is handed; `refuses` answers instead."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[list[str], EmailMessage]] = []
+        self.refuses = ""
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.refuses:
+            return self.refuses
+        self.mails.append((envelope.rcpt_tos, BytesParser(policy=default).parsebytes(envelope.content)))
+        return "250 taken"
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+@pytest.fixture
+def server(post) -> Iterator[Controller]:
+    wants = {"auth_require_tls": False, "auth_required": True, "authenticator": authenticate}
+    controller = Controller(post, hostname="127.0.0.1", port=0, server_kwargs=wants)
+    controller.start()
+    yield controller
+    controller.stop(no_assert=True)
+
+
+def authenticate(_server: object, _session: object, _envelope: object, _mechanism: str, said: Any) -> AuthResult:
+    return AuthResult(success=(said.login, said.password) == (b"closebook", b"open sesame"))
+
+
+@pytest.fixture
+def house(tmp_path, january_book, server) -> Iterator[House]:
+    port = server.server.sockets[0].getsockname()[1]
+    smtp = Smtp(
+        host="127.0.0.1", port=port, security="none", sender="closebook@example.com", user="closebook", password=SecretStr("open sesame")
+    )
+    with listening(tmp_path / "home", january_book, Reports(smtp=smtp)) as opened:
+        yield opened
+
+
+def ask(house: House, email: str | None = "controller@example.com") -> tuple[Any, str]:
+    client = house.client("treasury")
+    reply = client.post({"type": "balance", "format": "csv", "email": email, "balance": {"datetime": CLOSE}})
+    return client, reply.json()["id"]
+
+
+def test_a_ready_report_is_announced_once_with_its_link_and_no_figure(house, post) -> None:
+    client, asked = ask(house)
+    house.make()
+    house.make()
+    [(to, mail)] = post.mails
+    assert (to, mail["To"], mail["From"]) == (["controller@example.com"], "controller@example.com", "closebook@example.com")
+    assert mail["Subject"] == "Closebook: your report is ready"
+    words = mail.get_content()
+    link = client.report(asked)["file_url"]
+    assert link in words
+    for row in client.fetch(asked).text.splitlines()[1:]:
+        balance, price, value = (row.split(",")[place] for place in (8, 10, 13))
+        assert not [figure for figure in (balance, price, value) if len(figure) > 3 and figure in words]
+    assert httpx.get(link, trust_env=False).status_code == 200
+
+
+def test_a_failed_report_is_announced_with_its_reason(house, post, monkeypatch) -> None:
+    monkeypatch.setattr(statements, "write", lambda *_: {}["a bug"])
+    ask(house)
+    house.make()
+    [(_, mail)] = post.mails
+    assert mail["Subject"] == "Closebook: your report is not possible"
+    assert "A bug of ours: KeyError." in mail.get_content()
+    assert "/files/" not in mail.get_content()
+
+
+@pytest.mark.parametrize("email", [None, ""])
+def test_nobody_to_tell_is_nobody_told(house, post, email) -> None:
+    ask(house, email)
+    house.make()
+    assert post.mails == []
+
+
+def test_a_server_that_says_later_is_asked_again_later(house, post) -> None:
+    post.refuses = "451 not now"
+    client, asked = ask(house)
+    house.make()
+    assert client.report(asked)["status"] == "ready", "the report does not wait for the mail"
+    post.refuses = ""
+    house.make()
+    assert post.mails == [], "a minute has not passed"
+    house.clock.ahead += timedelta(minutes=2)
+    house.make()
+    assert len(post.mails) == 1
+
+
+def test_a_server_that_is_away_stops_nothing(house, post, server) -> None:
+    server.stop()
+    client, asked = ask(house)
+    for waited in (1, 5, 30, 120, 720, 9999):
+        house.make()
+        house.clock.ahead += timedelta(minutes=waited)
+    assert client.report(asked)["status"] == "ready"
+    assert house.desk.requests.pending() == 0, "at last nobody is told"
+
+
+def test_without_a_server_nobody_is_told(tmp_path, january_book) -> None:
+    with listening(tmp_path / "home", january_book) as house:
+        ask(house)
+        house.make()
+        assert house.desk.requests.pending() == 0
