@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: bench bench-pull torture-engine torture-pull demo test check format ui lock clean
+.PHONY: npm-client torture-reports bench bench-pull torture-engine torture-pull demo test check format ui lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -45,6 +45,12 @@ bench-pull: $(READY) ## how much of the venues' rates a cold pull uses (about ei
 
 torture-pull: $(READY) ## fifty pulls killed at random instants, each run again and compared
 	@$(BIN)/python -m tests.faults.torture 50
+
+torture-reports: $(READY) ## 200 requests at once over 20 keys, API and daemon killed in the middle (about five minutes)
+	@$(BIN)/python -m tests.reports.storm
+
+npm-client: ## the npm package coinbase-api, for the test that drives it (needs npm)
+	@npm install --prefix tests/reports/npm --no-package-lock --no-audit --no-fund --ignore-scripts --silent
 
 ui: $(READY) ## Dagster's web UI on the demo's book
 	@$(BIN)/closebook ui --home data/demo
