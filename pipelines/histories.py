@@ -7,9 +7,11 @@ is read in slices of time: memory is bounded by the slice, not by the history.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from itertools import pairwise
+from typing import Any, Protocol, TypeVar
 
 import polars as pl
 
@@ -17,6 +19,8 @@ from pipelines.stages import snapshots
 from pipelines.stages.kernel import CHAIN
 from pipelines.stages.ledger import EPOCH
 from pipelines.tables import CLOSED_DAYS, DAILY_BALANCES, DIRTY, INSTANT, INT, Table
+
+_T = TypeVar("_T")
 
 SLICE = 1_000_000
 """Postings, and cells of the day × account grid, that are in hand at once."""
@@ -66,12 +70,16 @@ class Histories:
         stood, begun = self._standing(held, days)
         standing = snapshots.from_days(held, stood)
         lower = BEGINNING
-        for upper in self._edges(begun, days, held.height):
+        for upper, postings in ahead(self._slices(begun, self._edges(begun, days, held.height))):
             now = days.filter(pl.col("as_of") > lower, pl.col("as_of") <= upper)
-            rows, standing = snapshots.close(held, standing, self._postings(begun, lower, upper), now)
+            rows, standing = snapshots.close(held, standing, postings, now)
             if now.height:
                 yield Part(now, DAILY_BALANCES.conform(rows))
             lower = upper
+
+    def _slices(self, begun: pl.DataFrame, edges: list[datetime]) -> Iterator[tuple[datetime, pl.DataFrame]]:
+        for lower, upper in pairwise([BEGINNING, *edges]):
+            yield upper, self._postings(begun, lower, upper)
 
     def _standing(self, held: pl.DataFrame, days: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The daily_balances that accounts go on from, and from when on each account's postings must be read."""
@@ -161,6 +169,16 @@ class Histories:
     def _select(self, mine: str, lower: datetime, upper: datetime) -> str:
         since = f"AND occurred_at >= {moment(lower)}" if lower > BEGINNING else ""
         return f"SELECT {', '.join(CHAIN)} FROM postings WHERE {self.live} AND {mine} {since} AND occurred_at < {moment(upper)}"
+
+
+def ahead(items: Iterator[_T]) -> Iterator[_T]:
+    """The same items; the next is made in a thread of its own while this one is used, so that reading, computing and writing overlap."""
+    end: Any = object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield item
 
 
 def among(account_ids: pl.Series) -> str:

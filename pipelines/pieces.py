@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import polars as pl
 
+from pipelines.histories import ahead
 from pipelines.tables import Table
 from pipelines.warehouse import Commit, Replaced, Warehouse
-
-_T = TypeVar("_T")
 
 IN_CLOSING = "(calendar, day) IN (SELECT calendar, day FROM closing)"
 
@@ -36,7 +33,7 @@ class Piece:
 
     @classmethod
     def whole(cls, table: Table, days: pl.DataFrame, rows: pl.DataFrame) -> Piece:
-        return cls(rows.sort(table.key), IN_CLOSING, {"closing": days})
+        return cls(_in_order(rows, table.key), IN_CLOSING, {"closing": days})
 
     @classmethod
     def of(cls, table: Table, subject: str, days: pl.DataFrame, touched: pl.DataFrame, rows: pl.DataFrame) -> Piece:
@@ -44,6 +41,15 @@ class Piece:
         cells = days.join_where(touched, pl.col("as_of") > pl.col("since")).select("calendar", "day", subject)
         kept = rows.join(cells, on=["calendar", "day", subject], how="semi").sort(table.key)
         return cls(kept, f'(calendar, day, "{subject}") IN (SELECT calendar, day, "{subject}" FROM touched)', {"touched": cells})
+
+
+def _in_order(rows: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
+    """Sorted by the key; rows that are already are left where they lie, for a sort moves every column."""
+    follows = pl.lit(False)
+    for name in reversed(key):
+        here, before = pl.col(name).slice(1), pl.col(name).slice(0, pl.len() - 1)
+        follows = (here > before) | ((here == before) & follows)
+    return rows if rows.height < 2 or rows.select(follows.all()).item() else rows.sort(key)
 
 
 def write(
@@ -62,14 +68,14 @@ def write(
 
 
 def _counted(pieces: Iterator[Piece], counts: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    for piece in _ahead(pieces):
+    for piece in ahead(pieces):
         counts.append(_counts(piece.rows))
         yield piece.rows
 
 
 def _replace(commit: Commit, table: Table, pieces: Iterator[Piece], counts: list[pl.DataFrame]) -> Replaced:
     written = removed = 0
-    for piece in _ahead(pieces):
+    for piece in ahead(pieces):
         done = commit.replace(table, piece.rows, piece.window, **piece.relations)
         written, removed = written + done.written, removed + done.removed
         counts.append(_counts(piece.rows))
@@ -84,13 +90,3 @@ def _counts(rows: pl.DataFrame) -> pl.DataFrame:
         counts.append((pl.col("balance_status") == "STALE").sum().alias("stale"))
         counts.append(pl.col("status_reasons").is_not_null().sum().alias("marked"))
     return rows.group_by("day").agg(counts)
-
-
-def _ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """The same items; the next is made in a thread of its own while this one is used."""
-    end: Any = object()
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, items, end)
-            yield item

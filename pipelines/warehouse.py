@@ -22,7 +22,7 @@ from pipelines.tables import COMMITS, TABLES, Table
 STORAGE = "v1.5.0"  # so that people's 1.5 tools can open what we write
 REBUILT = "A run puts it aside and builds it anew from the archive."
 ROW_GROUP = 122_880
-OLDEST = pl.CompatLevel.oldest()  # what DuckDB reads without a detour
+NEWEST = pl.CompatLevel.newest()  # texts as Polars holds them, so that none is copied on the way
 Clock = Callable[[], datetime]
 
 
@@ -113,9 +113,9 @@ class Commit:
             nonlocal count
             for frame in _row_groups(table.conform(frame) for frame in frames):
                 count += frame.height
-                yield from frame.to_arrow(compat_level=OLDEST).combine_chunks().to_batches()
+                yield from frame.to_arrow(compat_level=NEWEST).combine_chunks().to_batches()
 
-        schema = table.empty().to_arrow(compat_level=OLDEST).schema
+        schema = table.empty().to_arrow(compat_level=NEWEST).schema
         self._con.register("incoming", pa.RecordBatchReader.from_batches(schema, batches()))
         try:
             self._con.execute(f'INSERT INTO "{table.name}" SELECT * FROM incoming')

@@ -113,7 +113,7 @@ class Home:
     def list_markets(self) -> None:
         with self.warehouse.commit("products") as commit:
             commit.insert(PRODUCTS, PRODUCTS.frame(p | {"recorded_at": commit.recorded_at} for p in self.facts.products))
-            self._dirty(commit, "ASSET", [(p["base"], EPOCH, None) for p in self.facts.products])
+            self._dirty(commit, "ASSET", [(asset, EPOCH, None) for asset in {a["asset"] for a in self.facts.accounts} - {None}])
 
     def _dirty(self, commit: Any, kind: str, spans: list[tuple[Any, datetime, datetime | None]]) -> None:
         newest = self.warehouse.sql("SELECT max(as_of) AS at FROM closed_days")["at"][0]
