@@ -41,7 +41,7 @@ LAYERS = {
     "facts": ("histories stages tables", "polars"),
     "histories": ("stages tables", "polars"),
     "book": ("config errors facts histories stages tables", "polars"),
-    "pieces": ("tables warehouse", "polars"),
+    "pieces": ("histories tables warehouse", "polars"),
     "closing": ("book config errors facts histories pieces stages tables warehouse", "polars"),
     "quality": ("errors tables", "polars great_expectations sqlalchemy duckdb_engine"),
     "quality_dialect": ("", "duckdb_engine"),
