@@ -62,6 +62,17 @@ def register(warehouse: Warehouse, commit: Commit, portfolio: str, venue: str, c
     return warehouse.read(ACCOUNTS, "portfolio = ?", portfolio)
 
 
+def never_used(warehouse: Warehouse, portfolio: str) -> pl.DataFrame:
+    """Accounts that were read from their beginning and had no event, and of which the venue says that they hold nothing."""
+    return warehouse.sql(
+        "SELECT DISTINCT a.* FROM accounts a JOIN pulls p ON p.kind = 'WHOLE' AND p.portfolio = a.portfolio AND p.subject = a.native_code "
+        "ANTI JOIN postings USING (account_id) ANTI JOIN (SELECT portfolio, native_code FROM venue_balances WHERE scope = 'account' "
+        "QUALIFY recorded_at = max(recorded_at) OVER (PARTITION BY portfolio, native_code) AND amount <> 0) h "
+        "ON h.portfolio = a.portfolio AND h.native_code = a.native_code WHERE a.portfolio = ? ORDER BY account_id",
+        portfolio,
+    )
+
+
 def _moved(accounts: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
     """Accounts to which the venue gives another id now: what they hold stays theirs."""
     ids = said.select("native_code", id_now="venue_account_id").drop_nulls("id_now")

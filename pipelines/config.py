@@ -154,6 +154,13 @@ class Prices(Frozen):
     timeout: float = Field(default=30.0, gt=0)
 
 
+class Pulling(Frozen):
+    """How far back is read again: venues put rows in late, and not all restate the balances after them."""
+
+    overlap_days: int = Field(default=7, ge=0, description="days that each pull reads again")
+    whole_days: int = Field(default=7, ge=1, description="days after which an account is read again from its beginning, used or not")
+
+
 class Policy(Frozen):
     """Prices what the market does not, or refuses to price an asset; the row says so."""
 
@@ -229,6 +236,7 @@ class Config(Frozen):
     book: Book
     calendar: tuple[Calendar, ...] = ()
     portfolio: tuple[Portfolio, ...] = Field(min_length=1)
+    pull: Pulling = Pulling()
     prices: Prices = Prices()
     policy: tuple[Policy, ...] = ()
     opening: tuple[Opening, ...] = ()

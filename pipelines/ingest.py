@@ -99,6 +99,7 @@ def _balances(warehouse: Warehouse, commit: Commit, archived: Archived, config: 
 def _history(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
     batch = archived.batch
     accounts.bind(warehouse, commit, batch)
+    _move_watermarks(warehouse, commit, archived, "ACCOUNT", accounts.never_used(warehouse, batch.portfolio))
     codes = pl.concat([_named(batch), wire.read_history(batch.venue, batch.pages).rows.select("native_code", "venue_account_id")])
     known = accounts.register(warehouse, commit, batch.portfolio, batch.venue, codes, config)
     walk = walks.read(warehouse, batch, known)
@@ -116,6 +117,8 @@ def _history(warehouse: Warehouse, commit: Commit, archived: Archived, config: C
     dirty.mark(warehouse, commit, "ACCOUNT", ranges.rename({"account_id": "subject"}), "postings changed")
 
 
+    if batch.since is None:
+        _move_watermarks(warehouse, commit, archived, "WHOLE", pl.DataFrame({"native_code": [batch.subject]}))
 def _named(batch: Batch) -> pl.DataFrame:
     """The code that the walk is of, where it is of one."""
     return pl.DataFrame({"native_code": [batch.subject or None], "venue_account_id": [None]}, schema=accounts.CODES)
@@ -124,7 +127,7 @@ def _named(batch: Batch) -> pl.DataFrame:
 def _move_watermarks(warehouse: Warehouse, commit: Commit, archived: Archived, kind: str, subjects: pl.DataFrame) -> None:
     """One newer watermark per subject read; days closed beyond the old one were stale and are closed again."""
     batch = archived.batch
-    name = "native_code" if kind == "ACCOUNT" else "product_id"
+    name = "product_id" if kind == "PRODUCT" else "native_code"
     old = warehouse.sql(
         "SELECT subject, max(read_through) AS was FROM pulls WHERE kind = ? AND portfolio = ? GROUP BY subject", kind, batch.portfolio
     )

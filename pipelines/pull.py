@@ -7,10 +7,11 @@ One portfolio's trouble never stops another's: it comes back as an outcome, not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import polars as pl
 
@@ -18,6 +19,7 @@ from pipelines import venues, walks
 from pipelines.archive import Archive
 from pipelines.config import Config, Portfolio
 from pipelines.errors import ConfigError, Refused, Unreachable, Unreadable, VenueError
+from pipelines.hours import missing_hours
 from pipelines.pages import Batch, Page, contradicts
 from pipelines.stages import ledger
 from pipelines.tables import ACCOUNTS, PORTFOLIOS
@@ -152,11 +154,25 @@ class _Walker:
             else:
                 self._claim(wire.read_balances(self.portfolio.venue, balances)[0] or "")
                 yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
-            subjects: list[tuple[str, str | None]] = _accounts(balances) if client.subjects_by_account else [("", None)]
+            if client.subjects_by_account:
+                listed = _accounts(balances)
+                subjects = [(a.code, a.venue_id) for a in listed if a.holds or not self._idle(a.code)]
+            else:
+                listed, subjects = [], [("", None)]
             async for batch in self._histories(client, subjects):
                 yield batch
             if client.subjects_by_account:
-                self._require_all_listed({code for code, _ in subjects})
+                self._require_all_listed({a.code for a in listed})
+
+    def _idle(self, code: str) -> bool:
+        """Never used, and read from its beginning not long ago: the live list says enough of it for now."""
+        return not self._whole_is_due(code) and not self._known(code)
+
+    def _whole_is_due(self, code: str) -> bool:
+        """It was never read from its beginning, or so long ago that it is time to do it again: nothing else finds what was put in deep."""
+        newest = "SELECT max(read_through) AS at FROM pulls WHERE kind = 'WHOLE' AND portfolio = ? AND subject = ?"
+        read = self.puller.warehouse.sql(newest, self.portfolio.name, code)["at"][0]
+        return read is None or self.until - read >= timedelta(days=self.puller.config.pull.whole_days)
 
     async def _histories(self, client: venues.Client, subjects: list[tuple[str, str | None]]) -> AsyncIterator[Batch]:
         """Each account's walk as it comes home. The trouble of one is raised when the others are done."""
@@ -204,13 +220,21 @@ class _Walker:
         """Walk back until the walk joins what is known: a restated past is walked again from further back."""
         accounts = self.puller.warehouse.read(ACCOUNTS, "portfolio = ?", self.portfolio.name)
         known = self._known(code)
-        for since in (*(known[step] for step in (OVERLAP, *STEPS_BACK) if step < len(known)), None):
+        for since in (*self._steps_back(known, code), None):
             asked_at = self.puller.clock()
             pages = [page async for page in client.history(account, since)]
             batch = self._batch("HISTORY", code, since, asked_at, pages)
             if not known or self._joins(batch, accounts):
                 break
         return batch
+
+    def _steps_back(self, known: list[datetime], code: str) -> Iterator[datetime]:
+        """How far to walk at first, and then ever further; nowhere but to the beginning where that is due."""
+        if len(known) <= OVERLAP or self._whole_is_due(code):
+            return
+        since = min(known[OVERLAP], self.until - timedelta(days=self.puller.config.pull.overlap_days))
+        yield since
+        yield from (known[step] for step in STEPS_BACK if step < len(known) and known[step] < since)
 
     def _joins(self, batch: Batch, accounts: pl.DataFrame) -> bool:
         """The walk's oldest instant reads as it did. What cannot be read is archived all the same; `ingest` says so."""
@@ -240,45 +264,15 @@ class _Walker:
         return Batch(kind, self.portfolio.venue, self.portfolio.name, subject, since, self.until, asked_at, tuple(pages), self.identity)
 
 
-def _accounts(balances: list[Page]) -> list[tuple[str, str | None]]:
-    rows = wire.read_balances(balances[0].venue, balances)[1].rows.filter(pl.col("scope") == "account")
-    return list(rows.select("native_code", "venue_account_id").unique(maintain_order=True).iter_rows())
+class _Listed(NamedTuple):
+    """An account as the venue lists it; `holds`: anything at all, held or pending."""
+
+    code: str
+    venue_id: str | None
+    holds: bool
 
 
-def missing_hours(warehouse: Warehouse, config: Config, until: datetime) -> dict[str, list[tuple[datetime, datetime]]]:
-    """Product → intervals of hours before `until` that no final answer covers or that are young, for every asset ever held."""
-    held = warehouse.sql(_EVER_HELD, datetime.combine(config.book.start, datetime.min.time(), UTC))
-    settled = until - timedelta(days=config.prices.refetch_days)
-    covered = warehouse.sql(
-        "SELECT product_id, since, least(until, ?) AS until FROM candle_coverage WHERE final AND since < ? ORDER BY product_id, since",
-        settled,
-        settled,
-    )
-    wanted = {}
-    for product, first in held.iter_rows():
-        since = (first - timedelta(hours=24)).replace(minute=0, second=0, microsecond=0)
-        mine = covered.filter(pl.col("product_id") == product)
-        if gaps := list(_gaps(since, until, zip(mine["since"], mine["until"], strict=True))):
-            wanted[product] = gaps
-    return wanted
-
-
-def _gaps(since: datetime, until: datetime, covered: Iterable[tuple[datetime, datetime]]) -> Iterable[tuple[datetime, datetime]]:
-    for start, end in covered:
-        if since < min(start, until):
-            yield since, min(start, until)
-        since = max(since, end)
-    if since < until:
-        yield since, until
-
-
-_EVER_HELD = """
-    WITH held AS (
-        SELECT account_id, min(occurred_at) AS first FROM postings WHERE retired_at IS NULL GROUP BY account_id
-        UNION ALL
-        SELECT account_id, greatest(opened_at, ?::TIMESTAMPTZ) FROM openings WHERE kind IN ('DERIVED_LIVE', 'ASSERTED') AND amount <> 0
-    )
-    SELECT product_id, min(first) AS first FROM held JOIN accounts USING (account_id)
-    JOIN (SELECT DISTINCT product_id, base FROM products WHERE quote = 'USD') ON base = asset
-    WHERE asset_class <> 'fiat' GROUP BY product_id ORDER BY product_id
-"""
+def _accounts(balances: list[Page]) -> list[_Listed]:
+    rows = wire.read_balances(balances[0].venue, balances)[1].rows
+    listed = rows.group_by("native_code", "venue_account_id", maintain_order=True).agg((pl.col("amount") != 0).any())
+    return [_Listed(*row) for row in listed.iter_rows()]

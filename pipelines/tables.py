@@ -154,9 +154,9 @@ PULLS = Table(
     "A watermark: up to which instant an account, a product or the whole book was read, by version.",
     ("kind", "portfolio", "subject", "recorded_at"),
     (
-        Column("kind", TEXT, "what was read", values=("ACCOUNT", "PRODUCT", "BOOK")),
+        Column("kind", TEXT, "what was read; WHOLE: from its beginning", values=("ACCOUNT", "WHOLE", "PRODUCT", "BOOK")),
         Column("portfolio", TEXT, "the portfolio; empty for products and the book"),
-        Column("subject", TEXT, "the account's native code or the product's id; empty for the book"),
+        Column("subject", TEXT, "the account's native code or the product's id; empty for the book and for all accounts of a portfolio"),
         Column("read_through", INSTANT, "everything before this instant has been read"),
         Column("asked_at", INSTANT, "when the venue was asked"),
         Column("batch", TEXT, "the archived batch of pages behind it"),

@@ -51,7 +51,7 @@ def read(warehouse: Warehouse, batch: Batch, accounts: pl.DataFrame) -> Walk:
         since,
     )
     shown = ledger.postings(rows.lazy(), before.drop("n").lazy(), batch.venue).collect()
-    unread = None if counted is None or reading.refused.height or _suspended(warehouse, batch) else counted - inside.height
+    unread = None if counted is None else counted - inside.height - _refused(warehouse, batch, reading.refused)
     return Walk(shown, known, reading.refused, inside.height - rows.height, int(before["n"].sum()), unread)
 
 
@@ -71,8 +71,14 @@ def _window_begins(batch: Batch, rows: pl.DataFrame, counted: int | None) -> dat
     return oldest if isinstance(oldest, datetime) else batch.until
 
 
-def _suspended(warehouse: Warehouse, batch: Batch) -> bool:
-    return not warehouse.sql("SELECT 1 FROM suspense WHERE portfolio = ? LIMIT 1", batch.portfolio).is_empty()
+def _refused(warehouse: Warehouse, batch: Batch, now: pl.DataFrame) -> int:
+    """How many rows the venue counts and we cannot read: those of this walk, and those that wait in suspense from further back."""
+    waiting = warehouse.sql(
+        "SELECT row FROM suspense WHERE portfolio = ? AND page_sha256 IN (SELECT sha256 FROM pages WHERE endpoint = 'history') "
+        "AND row NOT IN (SELECT batch FROM pages)",  # a batch refused as a whole says nothing of its rows
+        batch.portfolio,
+    )
+    return now.height + waiting.join(now, on="row", how="anti").height
 
 
 def walked(batch: Batch, accounts: pl.DataFrame) -> pl.DataFrame:

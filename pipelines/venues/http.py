@@ -8,6 +8,7 @@ a lost connection, a truncated body, 408, 429 or 5xx, a bounded number of times 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 import time
@@ -25,6 +26,8 @@ from pipelines.pages import Page
 from pipelines.venues.limits import Limiter, wait
 from pipelines.venues.replies import CHECK, LATER, Expired, Judge, Question, Reply, by_status, dated
 
+_log = logging.getLogger(__name__)
+stamina.instrumentation.set_on_retry_hooks([lambda d: _log.info("%s Asking again in %.1f s.", d.caused_by, d.wait_for)])  # not on stdout
 MAX_BODY = 64 * 1024 * 1024
 Clock = Callable[[], datetime]
 

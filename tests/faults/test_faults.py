@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.sandbox.coinbase import account_id
 from tests.faults.house import END, Facts, dataset, house, same, venues
 
 NO_LONGER = END - timedelta(days=3)  # where the book stands before the faults begin, when it is not new
+
+BTC = account_id("desk", "BTC")
 
 WEATHERED = {
     "slow replies": '[[latency]]\npath = "/ledger"\nseconds = 0.2\ntimes = 3',
@@ -31,7 +34,7 @@ WEATHERED = {
     "candles that do not come at first": '[[empty]]\npath = "/candles"',
 }  # fmt: skip
 NAMED = {
-    "a storm that does not pass": ('[[storm]]\npath = "/ledger"\ntimes = 30', {"desk": "too many requests"}),
+    "a storm that does not pass": (f'[[storm]]\npath = "/accounts/{BTC}/ledger"\ntimes = 6', {"desk": "too many requests"}),
     "a refusal that lasts for hours": ('[[storm]]\npath = "/api/v1/"\nretry_after = 7200', {"perps": "too many requests"}),
     "a venue that is down": ('[[failure]]\npath = "/user/"\ntimes = 6', {"shop": "answered 503"}),
     "a reply slower than we wait": ('[[drip]]\npath = "/products"\nseconds = 30\ntimes = 2', {"products": "did not answer within 2 s"}),

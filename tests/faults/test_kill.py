@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.faults.house import dataset, venues
 from tests.faults.torture import killed, unharmed
 
-TIMES = 10
+TIMES = 4
 
 
 def test_killed_at_any_instant_and_run_again_it_is_the_same_book(tmp_path: Path) -> None:
