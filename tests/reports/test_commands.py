@@ -1,0 +1,147 @@
+"""`closebook reports …` as a person types it: keys, a drain by hand, an API that survives its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pipelines.home import Home
+from pipelines.reports.keys import NewKey
+from pipelines.reports.making import show_life
+from tests.conftest import closebook
+from tests.reports.house import CLOSE, OFFICIAL, Client, publish
+
+
+@pytest.fixture
+def home(tmp_path, january_book) -> Home:
+    made = Home(tmp_path / "home")
+    made.move_in("book")
+    publish(made, january_book)
+    return made
+
+
+def reports(home: Home, *words: object) -> subprocess.CompletedProcess[str]:
+    return closebook("reports", *words, "--home", home.root, cwd=home.root.parent)
+
+
+def new_key(home: Home, *words: object) -> NewKey:
+    done = reports(home, "key", "add", *words)
+    assert done.returncode == 0, done.stderr
+    return NewKey(*(re.search(rf"^{name} +(\S+)$", done.stdout, re.M)[1] for name in ("key", "secret", "passphrase")))
+
+
+@contextmanager
+def serving(home: Home, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The API in a process of its own, and its address; killed at the end if it still lives."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("CLOSEBOOK_", "DAGSTER_"))}
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()", "reports", "serve", "--home", str(home.root)]
+    api = subprocess.Popen([*command, "--port", str(port)], cwd=home.root.parent, env=clean, stdout=subprocess.PIPE, text=True)
+    try:
+        line = next(said for said in api.stdout if said.startswith("Reports API"))
+        yield api, re.search(r"http://\S+:\d+", line)[0]
+    finally:
+        if api.poll() is None:
+            api.kill()
+        api.wait(20)
+        api.stdout.close()
+
+
+def ended(client: Client, report_id: str) -> dict:
+    deadline = time.monotonic() + 60
+    while (shown := client.report(report_id))["status"] in ("pending", "creating"):
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.05)
+    return shown
+
+
+def test_keys_are_made_listed_and_revoked(home) -> None:
+    key = new_key(home, "--portfolio", "treasury", "--portfolio", "shop", "--label", "auditor")
+    listed = reports(home, "key", "list").stdout
+    assert f"{key.id}  view  shop,treasury  auditor  since" in listed
+    assert key.secret not in listed
+    assert key.passphrase not in listed
+    assert reports(home, "key", "revoke", key.id).returncode == 0
+    assert "revoked" in reports(home, "key", "list").stdout
+    again = reports(home, "key", "revoke", key.id)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("key", "add"), "Which portfolios does the key open?"),
+        (("key", "add", "--all", "--portfolio", "shop"), "Which portfolios does the key open?"),
+        (("key", "add", "--portfolio", "nobody"), "There is no portfolio 'nobody' in this book."),
+        (("serve", "--config", "none.toml"), "There is no configuration at none.toml."),
+    ],
+)
+def test_a_wrong_command_says_what_to_do(home, words, said) -> None:
+    done = reports(home, *words)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"closebook: {said}")
+
+
+def test_without_a_book_there_are_no_reports(tmp_path) -> None:
+    done = closebook("reports", "work", "--home", tmp_path / "nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stderr.split(".")[0]) == (2, f"closebook: There is no book at {tmp_path / 'nowhere'}")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_serving_makes_reports_where_no_daemon_lives_prints_no_secret_and_ends_when_told(home, capfd) -> None:
+    key = new_key(home, "--all")
+    with serving(home) as (api, url):
+        client = Client(url, key)
+        shown = ended(client, client.ask(datetime=CLOSE))
+        assert client.fetch(shown["id"]).text.startswith("as_of,")
+        taken = reports(home, "serve", "--port", url.rsplit(":", 1)[1])
+        assert (taken.returncode, "is taken" in taken.stderr) == (4, True)
+        client.close()
+        api.send_signal(signal.SIGTERM)
+        assert api.wait(20) == 0
+        printed = api.stdout.read()
+    assert "No daemon lives at this home: reports are made here." in printed
+    for secret in (key.secret, key.passphrase, shown["file_url"].rsplit("/", 1)[1]):
+        assert secret not in printed + capfd.readouterr().err
+
+
+def test_with_a_daemon_requests_wait_for_it_and_work_makes_them_by_hand(home) -> None:
+    key = new_key(home, "--portfolio", "treasury")
+    show_life(home)
+    with serving(home) as (_, url):
+        client = Client(url, key)
+        asked = client.ask(datetime=CLOSE)
+        time.sleep(3)
+        assert client.report(asked)["status"] == "pending"
+        done = reports(home, "work")
+        assert done.stdout == f"{asked}  ready  treasury  {CLOSE}  csv\n"
+        assert client.report(asked)["status"] == "ready"
+        client.close()
+
+
+def test_a_killed_api_loses_nothing_and_a_repeated_post_is_refused_by_the_next(home) -> None:
+    key = new_key(home, "--portfolio", "treasury")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    show_life(home)
+    body = b'{"type":"balance","balance":{"datetime":"2025-02-01T00:00:00Z"}}'
+    with serving(home, port) as (api, url):
+        client = Client(url, key)
+        signed = client.headers("POST", "/reports", body)
+        asked = client.send("POST", "/reports", body, signed).json()["id"]
+        api.kill()
+        api.wait(20)
+    (home.reports / "daemon").unlink()
+    with serving(home, port) as (api, url):
+        assert client.send("POST", "/reports", body, signed).status_code == 401
+        assert ended(client, asked)["status"] == "ready"
+        assert client.post(OFFICIAL).status_code == 200
+        client.close()
