@@ -108,9 +108,9 @@ def close_balances(warehouse: Warehouse, days: pl.DataFrame) -> Closed:
 
 def _balances(facts: Facts, whole: pl.DataFrame, part: pl.DataFrame) -> Iterator[Piece]:
     changed = _changed_accounts(facts.source)
-    for some in facts.histories.closing(part, changed):
+    for some in facts.closing(part, changed):
         yield Piece.of(DAILY_BALANCES, "account_id", some.days, changed, some.rows)
-    for some in facts.histories.closing(whole):
+    for some in facts.closing(whole):
         yield Piece.whole(DAILY_BALANCES, some.days, some.rows)
 
 

@@ -13,8 +13,8 @@ from functools import cached_property
 import polars as pl
 
 from pipelines.histories import Histories, Part, Reader, among, moment
-from pipelines.stages import known, prices, snapshots
-from pipelines.tables import CANDLE_COVERAGE, CANDLES, DAILY_BALANCES, DAILY_PRICES, OPENINGS, POLICIES, POSTINGS, PRODUCTS
+from pipelines.stages import completeness, known, prices, snapshots
+from pipelines.tables import CANDLE_COVERAGE, CANDLES, COMPLETENESS, DAILY_BALANCES, DAILY_PRICES, OPENINGS, POLICIES, POSTINGS, PRODUCTS
 
 ACCOUNTS_NAMED = """
     SELECT account_id, entity, venue, portfolio, native_code, asset, network, asset_class, a.recorded_at
@@ -101,7 +101,16 @@ class Facts:
 
     def balances(self, days: pl.DataFrame) -> pl.LazyFrame:
         """daily_balances of all accounts in scope on these days."""
-        return pl.concat([DAILY_BALANCES.empty(), *(part.rows for part in self.histories.closing(days))]).lazy()
+        return pl.concat([DAILY_BALANCES.empty(), *(part.rows for part in self.closing(days))]).lazy()
+
+    def closing(self, days: pl.DataFrame, since: pl.DataFrame | None = None) -> Iterator[Part]:
+        """daily_balances part by part, with what was proved of them; `since` as in `Histories.closing`."""
+        for part in self.histories.closing(days, since):
+            yield Part(part.days, completeness.marked(part.rows, self.proved))
+
+    @cached_property
+    def proved(self) -> pl.DataFrame:
+        return self.source.read(COMPLETENESS, f"{self.live} AND {self.mine}")
 
     def prices(self, days: pl.DataFrame) -> pl.LazyFrame:
         """daily_prices of all assets in scope on these days."""

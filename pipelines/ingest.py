@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from pipelines import accounts, dirty, walks
+from pipelines import accounts, dirty, proving, walks
 from pipelines.archive import Archive, Archived
 from pipelines.config import Config
 from pipelines.errors import ContractError, Unreadable
@@ -29,6 +29,7 @@ from pipelines.tables import (
     PULLS,
     SUSPENSE,
     TEXT,
+    TIE_OUTS,
     VENUE_BALANCES,
     VENUE_CODES,
 )  # fmt: skip
@@ -49,7 +50,9 @@ class Ingested:
 def catch_up(warehouse: Warehouse, archive: Archive, config: Config) -> list[Ingested]:
     """Commit every archived batch that the warehouse has not seen. One that cannot be read stops none of the others."""
     newest = warehouse.sql("SELECT max(batch) AS name FROM pages")["name"][0] or ""
-    return [_ingest(warehouse, archive.get(name), config) for name in archive.names(after=newest)]
+    done = [_ingest(warehouse, archive.get(name), config) for name in archive.names(after=newest)]
+    proving.catch_up(warehouse)
+    return done
 
 
 def _ingest(warehouse: Warehouse, archived: Archived, config: Config) -> Ingested:
@@ -92,14 +95,16 @@ def _balances(warehouse: Warehouse, commit: Commit, archived: Archived, config: 
         "QUALIFY row_number() OVER (PARTITION BY native_code, scope ORDER BY recorded_at DESC) = 1",
         batch.portfolio,
     )
-    commit.insert(VENUE_BALANCES, frame.join(newest, on=["native_code", "scope", "amount"], how="anti", maintain_order="left"))
+    moved = frame.join(newest, on=["native_code", "scope", "amount"], how="anti", maintain_order="left")
+    commit.insert(VENUE_BALANCES, moved)
+    commit.insert(VENUE_BALANCES, frame.join(moved, on=["native_code", "scope"], how="anti", maintain_order="left"), counts=False)
     _suspend(warehouse, commit, batch, reading.refused)
+    _move_watermarks(warehouse, commit, archived, "ACCOUNT", accounts.never_used(warehouse, batch.portfolio))
 
 
 def _history(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
     batch = archived.batch
     accounts.bind(warehouse, commit, batch)
-    _move_watermarks(warehouse, commit, archived, "ACCOUNT", accounts.never_used(warehouse, batch.portfolio))
     codes = pl.concat([_named(batch), wire.read_history(batch.venue, batch.pages).rows.select("native_code", "venue_account_id")])
     known = accounts.register(warehouse, commit, batch.portfolio, batch.venue, codes, config)
     walk = walks.read(warehouse, batch, known)
@@ -109,16 +114,27 @@ def _history(warehouse: Warehouse, commit: Commit, archived: Archived, config: C
     commit.retire(POSTINGS, gone)
     commit.insert(POSTINGS, fresh)
     _suspend(warehouse, commit, batch, walk.refused)
+    _count(warehouse, commit, batch, walk)
     walked = walks.walked(batch, known)
     _move_watermarks(warehouse, commit, archived, "ACCOUNT", walked)
+    if batch.since is None:
+        _move_watermarks(warehouse, commit, archived, "WHOLE", pl.DataFrame({"native_code": [batch.subject]}))
     accounts.open_accounts(warehouse, commit, walked, config)
     changed = pl.concat([fresh.select("account_id", "occurred_at"), gone.select("account_id", "occurred_at")])
     ranges = changed.group_by("account_id").agg(since=pl.col("occurred_at").min())
     dirty.mark(warehouse, commit, "ACCOUNT", ranges.rename({"account_id": "subject"}), "postings changed")
 
 
-    if batch.since is None:
-        _move_watermarks(warehouse, commit, archived, "WHOLE", pl.DataFrame({"native_code": [batch.subject]}))
+def _count(warehouse: Warehouse, commit: Commit, batch: Batch, walk: walks.Walk) -> None:
+    """The venue's own count of entries beside ours, where it gives one; rows that wait in suspense are left out of both."""
+    if walk.unread is not None:
+        entries = {"theirs": walk.unread + walk.shown.height, "ours": walk.known_before + walk.shown.height}
+        outcome = "AGREES" if walk.unread == walk.known_before else "DIFFERS"
+        row = {"portfolio": batch.portfolio, "native_code": "", "kind": "ENTRIES", "outcome": outcome, "asked_at": batch.asked_at}
+        schema = {name: dtype for name, dtype in TIE_OUTS.schema.items() if name != "recorded_at"}
+        proving.record(warehouse, commit, pl.DataFrame([row | entries], schema=schema))
+
+
 def _named(batch: Batch) -> pl.DataFrame:
     """The code that the walk is of, where it is of one."""
     return pl.DataFrame({"native_code": [batch.subject or None], "venue_account_id": [None]}, schema=accounts.CODES)

@@ -215,6 +215,58 @@ SUSPENSE = Table(
     ),
     may_be_empty="nothing was refused",
 )
+CHAIN_BREAKS = Table(
+    "chain_breaks",
+    "One place where the chain fails, or where it holds in more than one order, by version.",
+    ("account_id", "kind", "until", "until_position", "recorded_at"),
+    (
+        _ACCOUNT,
+        Column("kind", TEXT, "what fails: the balance, the pending balance, or only the order", values=("BALANCE", "PENDING", "ORDER")),
+        Column("since", INSTANT, "the posting before, or the opening"),
+        Column("since_position", INT, "its position; -1 for the opening"),
+        Column("until", INSTANT, "the posting after"),
+        Column("until_position", INT, "its position"),
+        Column("stood", MONEY, "where the posting before left it", null=True),
+        Column("moved", MONEY, "what the posting after moved", null=True),
+        Column("reported", MONEY, "what the venue reported after that", null=True),
+        Column("missing", MONEY, "reported - stood - moved: what nothing explains; 0 where only the order is open"),
+        _recorded(),
+        _RETIRED,
+    ),
+    may_be_empty="every chain holds, in one order",
+)
+TIE_OUTS = Table(
+    "tie_outs",
+    "A figure of the venue's own beside ours, by version.",
+    ("portfolio", "native_code", "kind", "recorded_at"),
+    (
+        Column("portfolio", TEXT, "whose"),
+        Column("native_code", TEXT, "of which account; empty for all of the portfolio"),
+        Column("kind", TEXT, "the live balance, what is pending, or how many entries there are", values=("BALANCE", "PENDING", "ENTRIES")),
+        Column("theirs", MONEY, "what the venue says"),
+        Column("ours", MONEY, "what our postings say", null=True),
+        Column("outcome", TEXT, "EXPLAINED: an event on the way explains the difference", values=("AGREES", "EXPLAINED", "DIFFERS")),
+        Column("asked_at", INSTANT, "when the venue was asked"),
+        _recorded(),
+    ),
+    may_be_empty="no venue gave a figure of its own",
+)
+COMPLETENESS = Table(
+    "completeness",
+    "What was proved of an account, by interval of as-of and by version; what lies beyond the watermark is not spoken of.",
+    ("account_id", "since", "recorded_at"),
+    (
+        _ACCOUNT,
+        Column("since", INSTANT, "every as-of after this"),
+        Column("until", INSTANT, "up to and with this; null: it has not ended", null=True),
+        Column("balance_status", TEXT, "what was proved of the balance the venue reported", values=STATUSES),
+        Column("movements_status", TEXT, "what was proved of all movements up to the as-of", values=STATUSES),
+        Column("reasons", TEXT, "why, in words joined by ;", null=True),
+        _recorded(),
+        _RETIRED,
+    ),
+    may_be_empty="no account has been read yet",
+)
 CANDLES = Table(
     "candles",
     "One 1-hour candle of a product, by version.",
@@ -442,7 +494,8 @@ CHECK_RESULTS = Table(
 TABLES = {
     t.name: t
     for t in (
-        PUBLICATIONS, PORTFOLIOS, ACCOUNTS, CALENDARS, POLICIES, OPENINGS, PULLS, PAGES, POSTINGS, SUSPENSE, VENUE_CODES, VENUE_BALANCES,
+        PUBLICATIONS, PORTFOLIOS, ACCOUNTS, CALENDARS, POLICIES, OPENINGS, PULLS, PAGES, POSTINGS, CHAIN_BREAKS, TIE_OUTS, COMPLETENESS,
+        SUSPENSE, VENUE_CODES, VENUE_BALANCES,
         PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DIRTY, COMMITS, CHECK_RESULTS,
     )
 }  # fmt: skip

@@ -25,7 +25,7 @@ ACCOUNT = pl.Schema(
         "opened_at": INSTANT,
         "entries": pl.Int64(),
         "last_at": INSTANT,
-        "gapless": pl.Boolean(),  # ids number the entries and leave none out
+        "gapless": pl.Boolean(),  # ids number the entries from the first to the last, and leave none out
         "counted": TEXT,  # how the venue's own count compares with ours; null: it gives none
         "tied": TEXT,  # how the live balance compares with ours; null: it is not known
         "tied_pending": TEXT,
@@ -84,7 +84,7 @@ def _statuses() -> list[pl.Expr]:
     nothing, tail = pl.col("entries") == 0, pl.col("tail")
     differs, untied = tail & (pl.col("tied") == "DIFFERS").fill_null(False), tail & pl.col("tied").is_null()
     count_differs = (pl.col("counted") == "DIFFERS").fill_null(False)
-    proved = (pl.col("counted").is_in(["AGREES", "EXPLAINED"]) | pl.col("gapless")).fill_null(False)
+    proved = (pl.col("counted") == "AGREES").fill_null(False) | (pl.col("gapless") & ~tail)
     balance = (
         pl.when(unknown | pl.col("in_balance") | differs | (untied & ~nothing))
         .then(pl.lit("EXCEPTION"))
@@ -132,27 +132,30 @@ def marked(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Rows of daily_balances with the words of the interval their as-of lies in; a STALE row stays STALE."""
     if known.is_empty() or rows.is_empty():
         return rows
-    said = known.select("account_id", "since", said_balance="balance_status", said_movements="movements_status", said="reasons")
-    if said["account_id"].is_duplicated().any():
-        at = rows.with_row_index("row").with_columns(since=pl.col("as_of") - _TICK).sort("since")
-        found = at.join_asof(said.sort("since"), on="since", by="account_id", strategy="backward", check_sortedness=False).sort("row")
-    else:
-        found = rows.join(said, on="account_id", how="left", maintain_order="left")
-    fresh = pl.col("balance_status") != "STALE"
+    found = _looked_up(rows, known)
+    fresh, number = pl.col("balance_status") != "STALE", pl.col("balance").is_not_null()
+    balance = pl.when(number).then(pl.coalesce("said_balance", "balance_status")).otherwise(pl.lit("EXCEPTION"))
     return found.with_columns(
-        balance_status=pl.when(fresh).then(_worse("balance_status", "said_balance")).otherwise("balance_status"),
+        balance_status=pl.when(fresh).then(balance).otherwise("balance_status"),
         movements_status=pl.when(fresh).then(pl.coalesce("said_movements", "movements_status")).otherwise(pl.lit("STALE")),
-        status_reasons=_joined(),
+        status_reasons=_both_reasons(found),
     ).select(DAILY_BALANCES.schema.names())
 
 
-def _worse(own: str, said: str) -> pl.Expr:
-    """What was proved, unless there is no number to speak of."""
-    return pl.when(pl.col("balance").is_null()).then(pl.lit("EXCEPTION")).otherwise(pl.coalesce(said, own))
+def _looked_up(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    said = known.select("account_id", "since", said_balance="balance_status", said_movements="movements_status", said="reasons")
+    if not said["account_id"].is_duplicated().any():
+        return rows.join(said, on="account_id", how="left", maintain_order="left")
+    at = rows.with_row_index("row").with_columns(since=pl.col("as_of") - _TICK).sort("since")
+    return at.join_asof(said.sort("since"), on="since", by="account_id", strategy="backward", check_sortedness=False).sort("row")
 
 
-def _joined() -> pl.Expr:
-    """Both reasons, each word once."""
-    both = pl.concat_str("status_reasons", "said", separator=";", ignore_nulls=True)
-    once = both.str.split(";").list.unique(maintain_order=True).list.join(";")
-    return pl.when(pl.col("said").is_null()).then("status_reasons").when(pl.col("status_reasons").is_null()).then("said").otherwise(once)
+def _both_reasons(found: pl.DataFrame) -> pl.Series:
+    """The row's own words, then the interval's, each once."""
+    own, here = found["status_reasons"], found["said"].is_not_null().arg_true()
+    if here.is_empty():
+        return own
+    words = pl.concat_str("status_reasons", "said", separator=";", ignore_nulls=True)
+    once = words.str.split(";").list.unique(maintain_order=True).list.join(";")
+    both = found.select(pl.col("status_reasons", "said").gather(here)).select(once).to_series()
+    return own.scatter(here, both)

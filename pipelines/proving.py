@@ -1,0 +1,253 @@
+"""Facts recorded since the last proof → chain_breaks, tie_outs, completeness; what they change becomes dirty.
+
+Only accounts that changed are proved again, from their first change on, in slices of time. Nothing is threaded through ingest: what
+is new is read from the two clocks, so that a proof that was killed is made by the next. What proves what is the stages' work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from pipelines import dirty
+from pipelines.histories import BEGINNING, NEVER, Reader, among, moment
+from pipelines.stages import chain, completeness, order, tie_outs
+from pipelines.tables import CHAIN_BREAKS, COMPLETENESS, INSTANT, INT, MONEY, TEXT, TIE_OUTS, Table
+from pipelines.warehouse import Commit, Warehouse
+
+SLICE = 1_000_000
+"""Postings in hand at once."""
+LATE = timedelta(minutes=2)
+"""How far the venue's clock may be behind the book's."""
+PROOF = "proof"
+BREAK = [c for c in CHAIN_BREAKS.schema if c not in ("recorded_at", "retired_at")]
+INTERVAL = [c for c in COMPLETENESS.schema if c not in ("recorded_at", "retired_at")]
+
+_LINKS = ", ".join(chain.LINKS)
+_CHANGED = """
+    SELECT account_id, min(since) AS since FROM (
+        SELECT account_id, min(occurred_at) AS since FROM postings WHERE recorded_at > {last} OR retired_at > {last} GROUP BY account_id
+        UNION ALL SELECT account_id, {beginning} FROM openings WHERE recorded_at > {last}
+        UNION ALL SELECT account_id, {never} FROM accounts WHERE recorded_at > {last}
+    ) GROUP BY account_id ORDER BY account_id
+"""
+_STOOD = """
+    SELECT account_id, arg_max(occurred_at, (occurred_at, position)) AS occurred_at, arg_max(position, (occurred_at, position)) AS position,
+        arg_max(balance_after, (occurred_at, position)) AS balance_after,
+        arg_max_null(pending_after, (occurred_at, position)) AS pending_after
+    FROM postings JOIN {changed} USING (account_id) WHERE retired_at IS NULL AND occurred_at < since GROUP BY account_id
+"""
+_OPENED = """
+    SELECT DISTINCT ON (account_id) account_id, opened_at AS occurred_at, -1::INTEGER AS position, amount AS balance_after,
+        pending_amount AS pending_after, kind
+    FROM openings ORDER BY account_id, recorded_at DESC
+"""
+_ENTRIES = """
+    SELECT account_id, count(*) AS entries, max(occurred_at) AS last_at,
+        coalesce(count(*) > 1 AND count(TRY_CAST(event_id AS HUGEINT)) = count(*)
+            AND max(TRY_CAST(event_id AS HUGEINT)) - min(TRY_CAST(event_id AS HUGEINT)) + 1 = count(*), false) AS gapless
+    FROM postings WHERE retired_at IS NULL AND {mine} GROUP BY account_id
+"""
+_TIED = """
+    SELECT account_id, kind, outcome FROM (
+        SELECT DISTINCT ON (portfolio, native_code, kind) * FROM tie_outs ORDER BY portfolio, native_code, kind, recorded_at DESC
+    ) AS t JOIN accounts AS a ON a.portfolio = t.portfolio AND (a.native_code = t.native_code OR t.native_code = '') WHERE {mine}
+"""
+
+
+def catch_up(warehouse: Warehouse) -> None:
+    """Prove what was recorded since the last proof."""
+    last = _last(warehouse)
+    changed = warehouse.sql(_CHANGED.format(last=moment(last), beginning=moment(BEGINNING), never=moment(NEVER)))
+    live = _live(warehouse, last)
+    if changed.is_empty() and live.is_empty():
+        return
+    with warehouse.commit(PROOF) as commit:
+        _prove_chains(warehouse, commit, changed.cast({"account_id": INT, "since": INSTANT}))
+        moved = _tie_out(warehouse, commit, live)
+        whole = _recounted(warehouse, last)
+        _complete(warehouse, commit, pl.concat([changed["account_id"].cast(INT), moved, whole]).unique().sort())
+
+
+def _last(warehouse: Warehouse) -> datetime:
+    found: datetime | None = warehouse.sql("SELECT max(recorded_at) AS at FROM commits WHERE what = ?", PROOF)["at"][0]
+    return found or BEGINNING
+
+
+def _prove_chains(warehouse: Warehouse, commit: Commit, changed: pl.DataFrame) -> None:
+    touched = changed.filter(pl.col("since") < NEVER)
+    if touched.is_empty():
+        return
+    found = pl.concat([pl.DataFrame(schema=CHAIN_BREAKS.schema).select(BREAK), *breaks(warehouse, touched)])
+    known = warehouse.read(CHAIN_BREAKS, f"retired_at IS NULL AND {among(touched['account_id'])}")
+    window = (
+        known.join(touched, on="account_id", maintain_order="left").filter(pl.col("until") >= pl.col("since_right")).select(known.columns)
+    )
+    _replace(commit, CHAIN_BREAKS, BREAK, window, found)
+
+
+def breaks(source: Reader, changed: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Breaks of these accounts (account_id, since) from their instant on, slice by slice."""
+    whose = _among(changed)
+    opened = source.sql(_OPENED).select(chain.STANDING.names())
+    stood = source.sql(_STOOD.format(changed=whose)).select(chain.STANDING.names())
+    mine = changed.select("account_id").join(opened, on="account_id", how="left", maintain_order="left")
+    fresh = mine.join(stood, on="account_id", how="anti", maintain_order="left").with_columns(pl.col("position").fill_null(-1))
+    standing = pl.concat([fresh, stood]).cast(chain.STANDING).sort("account_id")
+    for lower, upper in _slices(source, whose):
+        proof = chain.prove(standing, source.sql(_between(_LINKS, whose, lower, upper)))
+        standing = proof.standing
+        yield proof.breaks.select(BREAK)
+        yield _open_orders(source, proof.doubts)
+
+
+def _among(changed: pl.DataFrame) -> str:
+    """The accounts and their instants, as a relation."""
+    rows = ", ".join(f"({account}, {moment(since)})" for account, since in changed.select("account_id", "since").iter_rows())
+    return f"(VALUES {rows}) AS c(account_id, since)"
+
+
+def _between(columns: str, whose: str, lower: datetime, upper: datetime) -> str:
+    return (
+        f"SELECT {columns} FROM postings JOIN {whose} USING (account_id) WHERE retired_at IS NULL "
+        f"AND occurred_at >= since AND occurred_at >= {moment(lower)} AND occurred_at < {moment(upper)}"
+    )
+
+
+def _slices(source: Reader, whose: str) -> Iterator[tuple[datetime, datetime]]:
+    """Stretches of time, each with a slice of the postings; no instant lies in two of them."""
+    days = source.sql(
+        f"SELECT date_trunc('hour', occurred_at) + INTERVAL 1 HOUR AS ends, count(*) AS n FROM postings JOIN {whose} USING (account_id) "
+        "WHERE retired_at IS NULL AND occurred_at >= since GROUP BY ends ORDER BY ends"
+    )
+    full = days.with_columns(nth=(pl.col("n").cum_sum() - 1) // SLICE).group_by("nth").agg(pl.col("ends").max()).sort("ends")
+    lower = BEGINNING
+    for upper in full["ends"]:
+        yield lower, upper
+        lower = upper
+
+
+def _open_orders(source: Reader, doubts: pl.DataFrame) -> pl.DataFrame:
+    """Of the doubtful instants, those whose order the chain leaves open: each is looked at by itself."""
+    empty = pl.DataFrame(schema=CHAIN_BREAKS.schema).select(BREAK)
+    if doubts.is_empty():
+        return empty
+    rows = ", ".join(f"({n}, {account}, {moment(at)})" for n, (account, at) in enumerate(doubts.iter_rows()))
+    tied = source.sql(
+        f"SELECT n::INTEGER AS instant, {_LINKS}, event_id, event_type FROM postings "
+        f"JOIN (VALUES {rows}) AS d(n, account_id, occurred_at) USING (account_id, occurred_at) "
+        "WHERE retired_at IS NULL ORDER BY n, position"
+    )
+    firsts = tied.group_by("instant", maintain_order=True).first()
+    before = firsts.select(
+        account_id="instant",
+        balance_before=pl.col("balance_after") - pl.col("amount"),
+        pending_before=pl.col("pending_after") - pl.col("pending_amount").fill_null(0),
+    )
+    marks = order.marks(tied.with_columns(account_id="instant"), before).select(instant="account_id")
+    last = tied.group_by("instant", maintain_order=True).last().join(marks, on="instant")
+    return last.select(
+        "account_id",
+        kind=pl.lit("ORDER"),
+        since="occurred_at",
+        since_position=pl.lit(0, INT),
+        until="occurred_at",
+        until_position="position",
+        missing=pl.lit(0, MONEY),
+        **dict.fromkeys(("stood", "moved", "reported"), pl.lit(None, MONEY)),
+    ).select(BREAK)
+
+
+def _live(warehouse: Warehouse, last: datetime) -> pl.DataFrame:
+    """Live balances as of the newest reply of each portfolio that was read since: account_id, scope, amount, asked_at, until."""
+    return warehouse.sql(
+        "WITH newest AS (SELECT portfolio, max(asked_at) AS asked_at FROM venue_balances GROUP BY portfolio), "
+        "walked AS (SELECT portfolio, max(read_through) AS until, max(recorded_at) AS at, max(asked_at) AS walked_at "
+        "FROM pulls WHERE kind = 'ACCOUNT' GROUP BY portfolio) "
+        "SELECT account_id, b.portfolio, native_code, scope, amount, b.asked_at, until FROM venue_balances AS b "
+        "JOIN newest USING (portfolio, asked_at) JOIN accounts USING (portfolio, native_code) JOIN walked USING (portfolio) "
+        f"WHERE scope IN ('account', 'pending') AND walked.at > {moment(last)} ORDER BY account_id, scope"
+    )
+
+
+def _tie_out(warehouse: Warehouse, commit: Commit, live: pl.DataFrame) -> pl.Series:
+    """Compare live balances with the chain; → accounts of which the outcome is another now."""
+    if live.is_empty():
+        return pl.Series("account_id", [], INT)
+    names = live.select("account_id", "portfolio", "native_code", "asked_at").unique("account_id", maintain_order=True)
+    found = tie_outs.tie_outs(live.select("account_id", "scope", "amount", asked_at="until"), _states(warehouse, live))
+    rows = found.join(names, on="account_id", maintain_order="left")
+    return record(warehouse, commit, rows.drop("account_id")).join(names, on=["portfolio", "native_code"])["account_id"].cast(INT)
+
+
+def _states(warehouse: Warehouse, live: pl.DataFrame) -> pl.DataFrame:
+    """Where accounts stood shortly before the book's time, and after each posting since."""
+    cuts = live.select("account_id", since=pl.col("until") - LATE).unique("account_id", maintain_order=True)
+    whose = _among(cuts)
+    stood = warehouse.sql(_STOOD.format(changed=whose))
+    opened = warehouse.sql(_OPENED).join(cuts, on="account_id", how="semi").join(stood, on="account_id", how="anti")
+    state = {"balance": pl.col("balance_after"), "pending": pl.col("pending_after")}
+    then = pl.concat([frame.select("account_id", occurred_at=pl.lit(None, INSTANT), **state) for frame in (stood, opened)])
+    since = warehouse.sql(_between(_LINKS, whose, BEGINNING, NEVER) + " ORDER BY account_id, occurred_at, position")
+    return pl.concat([then, since.select("account_id", "occurred_at", **state)]).cast(tie_outs.STATES)
+
+
+def record(warehouse: Warehouse, commit: Commit, rows: pl.DataFrame) -> pl.DataFrame:
+    """Note comparisons that differ from the newest ones; → those of another outcome."""
+    newest = warehouse.sql(
+        "SELECT DISTINCT ON (portfolio, native_code, kind) * FROM tie_outs ORDER BY portfolio, native_code, kind, recorded_at DESC"
+    )
+    key = ["portfolio", "native_code", "kind"]
+    fresh = rows.join(newest, on=[*key, "theirs", "ours", "outcome"], how="anti", nulls_equal=True, maintain_order="left")
+    turned = fresh.join(newest, on=[*key, "outcome"], how="anti", maintain_order="left")
+    commit.insert(TIE_OUTS, turned)
+    commit.insert(TIE_OUTS, fresh.join(turned, on=key, how="anti", maintain_order="left"), counts=False)
+    return turned
+
+
+def _recounted(warehouse: Warehouse, last: datetime) -> pl.Series:
+    """Accounts of portfolios whose entries were counted anew."""
+    found = warehouse.sql(
+        f"SELECT account_id FROM accounts JOIN tie_outs USING (portfolio) WHERE kind = 'ENTRIES' AND tie_outs.recorded_at > {moment(last)}"
+    )
+    return found["account_id"].cast(INT)
+
+
+def _complete(warehouse: Warehouse, commit: Commit, accounts: pl.Series) -> None:
+    """Bring completeness of these accounts up to what is known of them."""
+    if accounts.is_empty():
+        return
+    mine = among(accounts)
+    known = warehouse.read(COMPLETENESS, f"retired_at IS NULL AND {mine}")
+    found = completeness.intervals(
+        _facts(warehouse, accounts), warehouse.sql(f"SELECT * FROM chain_breaks WHERE retired_at IS NULL AND {mine}").select(BREAK)
+    )
+    _replace(commit, COMPLETENESS, INTERVAL, known, found.select(INTERVAL))
+    said = [c for c in INTERVAL if c != "until"]
+    other = [one.join(two, on=said, how="anti", nulls_equal=True).select(said) for one, two in ((known, found), (found, known))]
+    since = pl.concat(other).group_by("account_id").agg(pl.col("since").min())
+    dirty.mark(warehouse, commit, "ACCOUNT", since.rename({"account_id": "subject"}), "completeness changed")
+
+
+def _facts(warehouse: Warehouse, accounts: pl.Series) -> pl.DataFrame:
+    mine = among(accounts)
+    opened = warehouse.sql(_OPENED).select("account_id", "kind", opened_at="occurred_at")
+    entries = warehouse.sql(_ENTRIES.format(mine=mine))
+    tied = warehouse.sql(_TIED.format(mine=mine)).cast({"kind": TEXT, "outcome": TEXT})
+    told = pl.DataFrame({"account_id": accounts}).join(opened, on="account_id", how="left").join(entries, on="account_id", how="left")
+    for name, kind in (("counted", "ENTRIES"), ("tied", "BALANCE"), ("tied_pending", "PENDING")):
+        outcome = tied.filter(pl.col("kind") == kind).select("account_id", pl.col("outcome").alias(name))
+        told = told.join(outcome.unique("account_id"), on="account_id", how="left")
+    return told.with_columns(pl.col("entries").fill_null(0), pl.col("gapless").fill_null(False)).select(
+        pl.col(name).cast(dtype) for name, dtype in completeness.ACCOUNT.items()
+    )
+
+
+def _replace(commit: Commit, table: Table, facts: Iterable[str], known: pl.DataFrame, found: pl.DataFrame) -> None:
+    """Retire what no longer holds, insert what is new."""
+    columns = list(facts)
+    commit.retire(table, known.join(found, on=columns, how="anti", nulls_equal=True, maintain_order="left"))
+    fresh = found.join(known, on=columns, how="anti", nulls_equal=True, maintain_order="left")
+    commit.insert(table, fresh.with_columns(retired_at=pl.lit(None, INSTANT)))
