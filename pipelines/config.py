@@ -74,9 +74,9 @@ Exact = Annotated[Decimal, BeforeValidator(_decimal_text), Field(allow_inf_nan=F
 class Book(Frozen):
     """Which days are closed: from `start` to before `end`, in each calendar."""
 
-    start: date = Field(ge=EARLIEST)
-    end: date | None = Field(default=None, le=LATEST)
-    calendars: tuple[Name, ...] = ("utc",)
+    start: date = Field(ge=EARLIEST, description="the first day to close")
+    end: date | None = Field(default=None, le=LATEST, description="the first day not to close; without it the book goes on")
+    calendars: tuple[Name, ...] = Field(default=("utc",), description="`utc`, `new_york` (17:00 there) or a [[calendar]] of your own")
     keep: int = Field(default=30, ge=2, description="publications kept")
     lock_wait: float = Field(default=60.0, ge=0, description="seconds a run waits for another to end")
 
@@ -90,9 +90,9 @@ class Book(Frozen):
 class Calendar(Frozen):
     """A day of this calendar ends at `cut_off` local time; 00:00 is the 24:00 of the day."""
 
-    name: Name
-    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
-    cut_off: time = time(0, 0)
+    name: Name = Field(description="as [book] calendars names it")
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(default="UTC", description="whose local time; IANA name")
+    cut_off: time = Field(default=time(0, 0), description="when the day ends, in whole minutes")
 
     @model_validator(mode="after")
     def _whole_minutes(self) -> Calendar:
@@ -104,40 +104,42 @@ class Calendar(Frozen):
 class PortfolioBase(Frozen):
     """What one key opens. Rate and burst are the venue's published limits unless set."""
 
-    name: Name
-    entity: Name = "default"
-    base_url: Url
+    name: Name = Field(description="what the book calls it, for good")
+    entity: Name = Field(default="default", description="whose books these are")
+    base_url: Url = Field(description="the venue's API")
     timeout: float = Field(default=30.0, gt=0, description="seconds one call may take, all in all")
-    page_size: int | None = Field(default=None, ge=1, le=1000)
+    page_size: int | None = Field(default=None, ge=1, le=1000, description="rows of a page; the venue's largest unless set")
 
     def reveal(self, value: SecretStr) -> str:
         return reveal(value, self.base_url, f"portfolio {self.name}")
 
 
 class CoinbasePortfolio(PortfolioBase):
-    venue: Literal["coinbase"]
-    key: SecretStr
-    secret: SecretStr
-    passphrase: SecretStr
+    venue: Literal["coinbase"] = Field(description="Coinbase Exchange")
+    key: SecretStr = Field(description="an API key that may view, and nothing else")
+    secret: SecretStr = Field(description="its secret")
+    passphrase: SecretStr = Field(description="its passphrase")
     rate: float = Field(default=15.0, gt=0, description="requests a second")
-    burst: int = Field(default=30, ge=1)
+    burst: int = Field(default=30, ge=1, description="requests at once")
 
 
 class PacificaPortfolio(PortfolioBase):
-    venue: Literal["pacifica"]
-    account: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]+$")
-    api_key: SecretStr | None = None
+    venue: Literal["pacifica"] = Field(description="Pacifica")
+    account: str = Field(
+        min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]+$", description="the account's address; nothing is ever signed"
+    )
+    api_key: SecretStr | None = Field(default=None, description="raises the venue's limit, opens nothing")
     credits: int | None = Field(default=None, ge=1, description="credits in 60 s; 100 without a key, 300 with one")
 
 
 class CryptofusePortfolio(PortfolioBase):
-    venue: Literal["cryptofuse"]
-    client_id: SecretStr
-    client_secret: SecretStr
-    scope: str = "read write"
-    rate_per_minute: int = Field(default=100, ge=1)
-    rate_per_hour: int = Field(default=1000, ge=1)
-    rate_per_day: int = Field(default=5000, ge=1)
+    venue: Literal["cryptofuse"] = Field(description="CryptoFuse")
+    client_id: SecretStr = Field(description="the OAuth2 client's id")
+    client_secret: SecretStr = Field(description="its secret")
+    scope: str = Field(default="read write", description="what the token is asked for; live balances want both words, history only read")
+    rate_per_minute: int = Field(default=100, ge=1, description="requests in 60 s")
+    rate_per_hour: int = Field(default=1000, ge=1, description="requests in an hour")
+    rate_per_day: int = Field(default=5000, ge=1, description="requests in a day")
 
 
 Portfolio = Annotated[CoinbasePortfolio | PacificaPortfolio | CryptofusePortfolio, Field(discriminator="venue")]
@@ -146,12 +148,12 @@ Portfolio = Annotated[CoinbasePortfolio | PacificaPortfolio | CryptofusePortfoli
 class Prices(Frozen):
     """Where candles come from, and when a closed one is final."""
 
-    base_url: Url = "https://api.exchange.coinbase.com"
-    rate: float = Field(default=10.0, gt=0)
-    burst: int = Field(default=15, ge=1)
-    finality_minutes: int = Field(default=5, ge=0)
+    base_url: Url = Field(default="https://api.exchange.coinbase.com", description="Coinbase Exchange's public API")
+    rate: float = Field(default=10.0, gt=0, description="requests a second")
+    burst: int = Field(default=15, ge=1, description="requests at once")
+    finality_minutes: int = Field(default=5, ge=0, description="minutes after its end from which an hour's candle is final")
     refetch_days: int = Field(default=2, ge=0, description="days whose candles are asked for again, because venues restate them")
-    timeout: float = Field(default=30.0, gt=0)
+    timeout: float = Field(default=30.0, gt=0, description="seconds one call may take, all in all")
 
 
 class Pulling(Frozen):
@@ -164,13 +166,13 @@ class Pulling(Frozen):
 class Policy(Frozen):
     """Prices what the market does not, or refuses to price an asset; the row says so."""
 
-    asset: str = Field(min_length=1)
-    exclude: bool = False
-    price: Exact | None = None
-    currency: str | None = None
-    since: datetime | None = Field(default=None, alias="from")
-    until: datetime | None = Field(default=None, alias="to")
-    approver: str = Field(min_length=1)
+    asset: str = Field(min_length=1, description="the asset it speaks of")
+    exclude: bool = Field(default=False, description="the asset is not priced at all")
+    price: Exact | None = Field(default=None, description="fiat per unit")
+    currency: str | None = Field(default=None, description="the currency of the price")
+    since: datetime | None = Field(default=None, alias="from", description="the first as-of it applies to; without it, all before `to`")
+    until: datetime | None = Field(default=None, alias="to", description="the first as-of it no longer applies to")
+    approver: str = Field(min_length=1, description="who answers for it")
 
     @model_validator(mode="after")
     def _one_thing(self) -> Policy:
@@ -184,11 +186,11 @@ class Policy(Frozen):
 class Opening(Frozen):
     """An asserted opening balance, with the document that proves it."""
 
-    portfolio: Name
-    native_code: str
-    amount: Exact
-    at: datetime
-    document: str = Field(min_length=1)
+    portfolio: Name = Field(description="a configured portfolio")
+    native_code: str = Field(description="the venue's own code of the account")
+    amount: Exact = Field(description="units held just before that instant")
+    at: datetime = Field(description="the account is in the book from here on")
+    document: str = Field(min_length=1, description="what proves it")
 
     @model_validator(mode="after")
     def _aware(self) -> Opening:
@@ -200,33 +202,33 @@ class Opening(Frozen):
 class Asset(Frozen):
     """Overrides assets.toml for one native code of a venue."""
 
-    venue: Literal["coinbase", "cryptofuse", "pacifica"]
-    native_code: str
-    asset: str
-    network: str | None = None
-    asset_class: Literal["fiat", "stable", "crypto"] = Field(default="crypto", alias="class")
+    venue: Literal["coinbase", "cryptofuse", "pacifica"] = Field(description="whose code it is")
+    native_code: str = Field(description="the venue's own code")
+    asset: str = Field(description="what it is in the book")
+    network: str | None = Field(default=None, description="the network the code names")
+    asset_class: Literal["fiat", "stable", "crypto"] = Field(default="crypto", alias="class", description="what kind of asset it is")
 
 
 class Smtp(Frozen):
     """Where mail is handed over when a report is ready or failed."""
 
-    host: str = Field(min_length=1)
-    port: int = Field(default=587, ge=1, le=65535)
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    sender: str = Field(min_length=3)
-    user: str | None = None
-    password: SecretStr | None = None
-    timeout: float = Field(default=20.0, gt=0)
+    host: str = Field(min_length=1, description="the mail server")
+    port: int = Field(default=587, ge=1, le=65535, description="its port")
+    security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="how the line is encrypted")
+    sender: str = Field(min_length=3, description="the address mail comes from")
+    user: str | None = Field(default=None, description="who logs in")
+    password: SecretStr | None = Field(default=None, description="with what")
+    timeout: float = Field(default=20.0, gt=0, description="seconds a mail may take")
 
 
 class Reports(Frozen):
     """The Reports API: where it listens, how much it takes on, how long its links live."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8321, ge=1, le=65535)
+    host: str = Field(default="127.0.0.1", description="the address to listen on")
+    port: int = Field(default=8321, ge=1, le=65535, description="the port to listen on")
     url: Url | None = Field(default=None, description="how people reach it, where that is not host and port")
     open_requests: int = Field(default=20, ge=1, description="requests of one key that may wait at a time")
-    link_days: int = Field(default=7, ge=1)
+    link_days: int = Field(default=7, ge=1, description="days a link to a report works")
     smtp: Smtp | None = None
 
 
