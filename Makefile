@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: npm-client torture-reports bench bench-pull torture-engine torture-pull demo test check format ui lock clean
+.PHONY: docs npm-client torture-reports bench bench-pull torture-engine torture-pull demo test check format ui lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -51,6 +51,9 @@ torture-reports: $(READY) ## 200 requests at once over 20 keys, API and daemon k
 
 npm-client: ## the npm package coinbase-api, for the test that drives it (needs npm)
 	@npm install --prefix tests/reports/npm --no-package-lock --no-audit --no-fund --ignore-scripts --silent
+
+docs: $(READY) ## rewrite docs/configuration.md and docs/tables.md from the code
+	@$(BIN)/python -m docs.generate
 
 ui: $(READY) ## Dagster's web UI on the demo's book
 	@$(BIN)/closebook ui --home data/demo
