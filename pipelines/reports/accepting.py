@@ -25,6 +25,8 @@ class Reception:
             raise UsageError(f"Reports of type {body.type} are not made here.", "Ask for type balance.")
         if body.balance is None:
             raise UsageError("balance is required for reports of type balance.", 'Send at least "balance": {}, for now.')
+        if not self.directory.home.publication.exists():
+            raise Refusal(503, "Nothing has been published here yet; ask again when the first day is closed.")
         names = self.directory.names()
         portfolio = scope(body.profile_id, key, names)
         return Wanted(

@@ -51,6 +51,15 @@ def work(config: ConfigOption = None, home: HomeOption = None) -> None:
         _say(f"{row['id']}  {row['status']}  {row['portfolio'] or 'all'}  {row['as_of']}  {row['form']}  {row['reason'] or ''}".rstrip())
 
 
+@app.command()
+def profiles(config: ConfigOption = None, home: HomeOption = None) -> None:
+    """The profile_id of every portfolio."""
+    from pipelines.reports.directory import Directory
+
+    for portfolio, profile in Directory(_home(home)).names().profiles.items():
+        _say(f"{profile}  {portfolio}")
+
+
 @keys.command("add")
 def add(
     portfolio: Annotated[list[str] | None, typer.Option("--portfolio", help="A portfolio it opens; may be repeated.")] = None,

@@ -10,7 +10,6 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pipelines import book, publications
 from pipelines.errors import UsageError
 from pipelines.home import Home
-from pipelines.reports.signing import Refusal
 from pipelines.tables import CALENDARS, PORTFOLIOS
 
 
@@ -36,8 +35,6 @@ class Directory:
     _seen: tuple[Path, Names] | None = field(default=None, init=False)
 
     def names(self) -> Names:
-        if not self.home.publication.exists():
-            raise Refusal(503, "Nothing has been published here yet; ask again when the first day is closed.")
         path = self.home.publication.resolve()
         if self._seen is None or self._seen[0] != path:
             with publications.newest(self.home) as newest:

@@ -18,7 +18,7 @@ from pipelines.home import Home
 from pipelines.reports.keys import NewKey
 from pipelines.reports.making import show_life
 from tests.conftest import closebook
-from tests.reports.house import CLOSE, OFFICIAL, Client, publish
+from tests.reports.house import CLOSE, OFFICIAL, TREASURY, Client, publish
 
 
 @pytest.fixture
@@ -88,6 +88,11 @@ def test_a_wrong_command_says_what_to_do(home, words, said) -> None:
     done = reports(home, *words)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith(f"closebook: {said}")
+
+
+def test_every_portfolio_has_its_profile_id(home) -> None:
+    listed = dict(reversed(line.split()) for line in reports(home, "profiles").stdout.splitlines())
+    assert (listed["treasury"], sorted(listed)) == (TREASURY, ["perps", "shop", "treasury", "vault"])
 
 
 def test_without_a_book_there_are_no_reports(tmp_path) -> None:
