@@ -12,7 +12,7 @@ from pipelines import book as books
 from pipelines import closing, configuring, ingest, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
-from pipelines.defs.show import ingested, outcomes, row_count, schema, table
+from pipelines.defs.show import ingested, outcomes, row_count, schema, statement, table
 from pipelines.pull import Puller, book_time
 
 Book = dg.ResourceParam[OpenBook]
@@ -108,8 +108,12 @@ def publication(book: Book) -> dg.MaterializeResult[None]:
 @_step("statements", [publication], {"csv"}, STATEMENTS, name="statements")
 def daily_statements(book: Book) -> dg.MaterializeResult[None]:
     with publications.newest(book.home) as newest:
-        written = [path for as_of in books.newest_instants(newest) for path in statements.of_day(newest, as_of, book.home.statements)]
-    return dg.MaterializeResult(metadata={"files": len(written), "names": table(pl.DataFrame({"file": [p.name for p in written]}))})
+        instants = books.newest_instants(newest)
+        written = [path for as_of in instants for path in statements.of_day(newest, as_of, book.home.statements)]
+        about = statement(statements.Answer(newest, statements.Question(instants[-1]))) if instants else {}
+    return dg.MaterializeResult(
+        metadata={"files": len(written), "names": table(pl.DataFrame({"file": [p.name for p in written]})), **about}
+    )
 
 
 ASSETS = [pages, postings, candle_pages, candles, daily_balances, daily_prices, daily_values, candidate, publication, daily_statements]

@@ -1,11 +1,9 @@
 """Reports in Dagster: a sensor that has all pending ones made in one run, and a form that makes one statement by hand."""
 
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
-from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -13,9 +11,8 @@ import polars as pl
 from pipelines import book, publications, statements
 from pipelines.config import Environment, Reports, load
 from pipelines.defs.runs import release_orphans
-from pipelines.defs.show import table
+from pipelines.defs.show import statement, table
 from pipelines.errors import Busy, ConfigError, UsageError
-from pipelines.exports import paper
 from pipelines.home import Home, sign_of_life
 from pipelines.publications import Publication
 from pipelines.reports.desk import Desk
@@ -24,7 +21,6 @@ from pipelines.reports.store import Store
 from pipelines.reports.times import instant, now
 
 RUNNING = [dg.DagsterRunStatus[name] for name in ("NOT_STARTED", "QUEUED", "STARTING", "STARTED", "CANCELING")]
-PREVIEW = 20  # rows
 WAIT = 120.0  # seconds for another maker to end
 SHOWN = ("id", "status", "portfolio", "as_of", "by", "form", "known_at", "attempts", "reason")
 
@@ -89,7 +85,7 @@ def make_statement(context: dg.OpExecutionContext, config: Asked) -> None:
         with publications.newest(desk.home) as newest:
             question = _question(newest, config)
             made = desk.issue(newest, question, config.format.value)
-            about = shown(statements.Answer(newest, question))
+            about = statement(statements.Answer(newest, question))
     context.add_output_metadata({"file": dg.MetadataValue.path(made.path), "sha256": made.sha256, **about})
 
 
@@ -101,25 +97,6 @@ def _question(source: Publication, asked: Asked) -> statements.Question:
     known_at = instant(asked.known_at, "known_at", now()) if asked.known_at else None
     portfolio = None if asked.scope == "all" else asked.scope
     return statements.Question(as_of, known_at, portfolio, asked.grouping.value, asked.calendar)
-
-
-def shown(answer: statements.Answer) -> dict[str, Any]:
-    """A statement's totals, its first rows and its charts."""
-    statement = answer.statement
-    totals = statement.totals.select("entity", "currency", "portfolio", "price_basis", "rows", "value", "printed")
-    charts = [f"{drawn['title']}\n\n{_picture(drawn['svg'])}" for drawn in paper.drawings(statement)]
-    return {
-        "as_of": f"{statement.heading.as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "rows": statement.rows.height,
-        "unpriced": statement.unpriced.height,
-        "totals": table(totals),
-        "preview": table(statement.rows.head(PREVIEW)),
-        "charts": dg.MetadataValue.md("\n\n".join(charts)),
-    }
-
-
-def _picture(svg: str) -> str:
-    return f"![chart](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
 @dg.job(name="reports", executor_def=dg.in_process_executor, description="What the Reports API was asked for.")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from pipelines.exports.text import plain
+from pipelines.exports import paper
+from pipelines.exports.text import instant, plain
 from pipelines.ingest import Ingested
 from pipelines.pull import Outcome
 from pipelines.quality import markdown
+from pipelines.statements import Answer
 from pipelines.tables import Table
 from pipelines.warehouse import Warehouse
+
+PREVIEW = 20  # rows
 
 
 def schema(of: Table) -> dict[str, Any]:
@@ -50,3 +55,22 @@ def outcomes(found: Sequence[Outcome]) -> dict[str, Any]:
         "errors": dg.MetadataValue.json([{"subject": o.subject, "error": o.error} for o in found if o.error]),
         "outcomes": table(frame),
     }
+
+
+def statement(answer: Answer) -> dict[str, Any]:
+    """A statement's totals, its first rows and its charts."""
+    said = answer.statement
+    totals = said.totals.select("entity", "currency", "portfolio", "price_basis", "rows", "value", "printed")
+    charts = [f"{drawn['title']}\n\n{_picture(drawn['svg'])}" for drawn in paper.drawings(said)]
+    return {
+        "as_of": instant(said.heading.as_of),
+        "rows": said.rows.height,
+        "unpriced": said.unpriced.height,
+        "totals": table(totals),
+        "preview": table(said.rows.head(PREVIEW)),
+        "charts": dg.MetadataValue.md("\n\n".join(charts)),
+    }
+
+
+def _picture(svg: str) -> str:
+    return f"![chart](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
