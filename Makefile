@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: docs npm-client torture-reports bench bench-pull torture-engine torture-pull demo test check format ui lock clean
+.PHONY: bench bench-pull check clean demo docs format help lock npm-client test torture torture-engine torture-graph torture-pull torture-readers torture-reports ui 
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -54,6 +54,13 @@ npm-client: ## the npm package coinbase-api, for the test that drives it (needs 
 
 docs: $(READY) ## rewrite docs/configuration.md and docs/tables.md from the code
 	@$(BIN)/python -m docs.generate
+torture: torture-pull torture-graph torture-readers torture-reports torture-engine ## every sweep in full (about three hours)
+
+torture-graph: $(READY) ## a hundred whole runs killed at random instants, each run again and compared
+	@$(BIN)/python -m tests.torture.graph 100
+
+torture-readers: $(READY) ## ten readers through three hundred publications, twenty publishers killed
+	@$(BIN)/python -m tests.torture.readers 10 300 20
 
 ui: $(READY) ## Dagster's web UI on the demo's book
 	@$(BIN)/closebook ui --home data/demo

@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines import __version__, verify
-from pipelines.book import Reader, Snapshot, at, instant_of
+from pipelines import __version__, publications, verify
+from pipelines.book import Reader, Snapshot, at, instant_of, newest_instants
 from pipelines.errors import UsageError
 from pipelines.evidence import Evidence
 from pipelines.exports import movements, paper, tabular, text
@@ -28,7 +28,7 @@ from pipelines.exports.bundle import MANIFEST, bundle, is_packed
 from pipelines.exports.display import instant
 from pipelines.exports.model import Heading, RollForward, Statement
 from pipelines.exports.sheet import sheet
-from pipelines.home import machine_errors, write_atomically
+from pipelines.home import Home, machine_errors, write_atomically
 from pipelines.stages import rollforward, totals
 from pipelines.stages import statements as lines
 from pipelines.tables import CALENDARS, PORTFOLIOS
@@ -262,6 +262,14 @@ def of_day(source: Reader, as_of: datetime, folder: Path) -> list[Path]:
     single = {name: everything.rows.filter(pl.col("portfolio") == name) for name in sorted(set(everything.rows["portfolio"]))}
     made = [_keep(tabular.csv(rows), f"{name}_portfolio", as_of, "csv", folder) for name, rows in single.items()]
     return [*made, _keep(tabular.csv(everything.by_asset()), "all_asset", as_of, "csv", folder)]
+
+
+def of_newest_days(home: Home) -> list[Path]:
+    """The statements of the newest publication's newest days; what lies there already is the answer. None before the first publication."""
+    if not home.publication.exists():
+        return []
+    with publications.newest(home) as newest:
+        return [path for as_of in newest_instants(newest) for path in of_day(newest, as_of, home.statements)]
 
 
 def first_difference(path: Path) -> str:

@@ -49,7 +49,7 @@ LAYERS = {
     "exports": ("errors tables exports", "polars typst xlsxwriter"),
     "evidence": ("book stages tables", "polars"),
     "explain": ("book errors evidence exports", "polars"),
-    "statements": ("book errors evidence exports home stages tables verify", "polars"),
+    "statements": ("book errors evidence exports home publications stages tables verify", "polars"),
     "screen": ("book errors exports", "polars rich"),
     "sandbox": ("errors sandbox", "polars starlette uvicorn numpy"),
     "reports": ("book config errors home publications reports statements tables", "pydantic sqlalchemy"),

@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipelines import book as books
 from pipelines import closing, configuring, ingest, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
@@ -38,6 +37,7 @@ def _daily(group: str, deps: Sequence[dg.AssetsDefinition], of: tables.Table) ->
 @_step("ledger", [], {"python", "parquet"}, "Reply pages of every portfolio's balances and history, verbatim in the archive.")
 def pages(book: Book) -> dg.MaterializeResult[None]:
     ingest.catch_up(book.warehouse, book.archive, book.config)  # what a killed run archived and did not commit comes first
+    statements.of_newest_days(book.home)  # so does what it published and did not state
     configuring.configure(book.warehouse, book.config)
     puller = Puller(book.config, book.warehouse, book.archive)
     until = asyncio.run(book_time(book.config))
@@ -107,13 +107,10 @@ def publication(book: Book) -> dg.MaterializeResult[None]:
 
 @_step("statements", [publication], {"csv"}, STATEMENTS, name="statements")
 def daily_statements(book: Book) -> dg.MaterializeResult[None]:
+    written = statements.of_newest_days(book.home)
     with publications.newest(book.home) as newest:
-        instants = books.newest_instants(newest)
-        written = [path for as_of in instants for path in statements.of_day(newest, as_of, book.home.statements)]
-        about = statement(statements.Answer(newest, statements.Question(instants[-1]))) if instants else {}
-    return dg.MaterializeResult(
-        metadata={"files": len(written), "names": table(pl.DataFrame({"file": [p.name for p in written]})), **about}
-    )
+        about = statement(statements.Answer(newest, statements.Question(books.newest_instants(newest)[-1])))
+    return dg.MaterializeResult(metadata={"files": len(written), "names": table(pl.DataFrame({"file": [p.name for p in written]})), **about})
 
 
 ASSETS = [pages, postings, candle_pages, candles, daily_balances, daily_prices, daily_values, candidate, publication, daily_statements]

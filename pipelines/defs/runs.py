@@ -25,6 +25,7 @@ storage: {sqlite: {base_dir: {env: DAGSTER_HOME}}}
 concurrency: {runs: {max_concurrent_runs: 1}, pools: {granularity: op}}
 run_monitoring: {enabled: true, start_timeout_seconds: 180}
 """
+BEGUN = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 GRACE = 30.0  # seconds a daemon's run may take from its start to its sign of life
 
 
@@ -55,9 +56,8 @@ def prepare(home: Home, config: Path) -> None:
 
 def release_orphans(instance: dg.DagsterInstance, home: Home, grace: float = GRACE) -> int:
     """Fail the runs whose process is gone: nothing else would ever end them, and they hold up every later one."""
-    begun = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
     released = 0
-    for record in instance.get_run_records(dg.RunsFilter(statuses=begun)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=BEGUN)):
         run = record.dagster_run
         if not lives(home, run.run_id) and time.time() - record.update_timestamp.timestamp() > grace:
             instance.report_run_failed(run, "Its process is gone; nothing it wrote was published.")

@@ -1,0 +1,162 @@
+"""Kill -9 a whole `closebook run` at a random instant, run again, and compare with a book nobody killed.
+
+`python -m tests.torture.graph 100`. Compared are page bodies, facts, the publication's tables and the statements; not compared is
+when something was recorded, asked or published. The data clock moves on one day and meets a late event while the run is killed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipelines import cli
+from pipelines.sandbox.serve import Sandbox
+from tests.faults.house import END, dataset, venues
+
+WHEN = {"recorded_at", "retired_at", "asked_at", "fetched_at", "page_sha256", "batch", "known_through", "built_at", "publication_id"}
+TABLES = ("accounts", "candles", "closed_days", "daily_balances", "daily_prices", "daily_values", "openings", "portfolios", "postings")
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["dagster", "duckdb", "polars", "great_expectations", "duckdb_engine", "httpx", "pipelines.statements", "pipelines.pull"]
+)
+
+
+@dataclass(frozen=True)
+class Book:
+    """What a home says, without when it learnt it."""
+
+    bodies: frozenset[str]
+    tables: dict[str, pl.DataFrame]
+    statements: dict[str, str]
+
+    @classmethod
+    def of(cls, home: Path) -> Book:
+        with duckdb.connect(str((home / "published/closebook.duckdb").resolve()), read_only=True) as con:
+            bodies = frozenset(row[0] for row in con.sql("SELECT DISTINCT sha256 FROM pages").fetchall())
+            tables = {name: _plain(con.sql(f"SELECT * FROM {name}").pl()) for name in TABLES}
+        files = {p.name: _without_known_at(p.read_text()) for p in sorted((home / "statements").iterdir())}
+        return cls(bodies, tables, files)
+
+    def differences(self, other: Book) -> list[str]:
+        found = ["pages"] if self.bodies != other.bodies else []
+        found += [name for name in TABLES if not self.tables[name].equals(other.tables[name])]
+        return found + (["statements"] if self.statements != other.statements else [])
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    kept = [c for c in frame.columns if c not in WHEN]
+    return frame.select(kept).sort(kept)
+
+
+def _without_known_at(csv: str) -> str:
+    return "\n".join(",".join(c for i, c in enumerate(line.split(",")) if i != 1) for line in csv.splitlines())
+
+
+def begin(folder: Path) -> ForkServerProcess:
+    """`closebook run` in a process group of its own; what is slow to import was imported once, for all of them."""
+    process = FORKS.Process(target=_run, args=(str(folder),))
+    process.start()
+    return process
+
+
+def _run(folder: str) -> None:
+    os.setsid()
+    os.chdir(folder)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    sys.argv = ["closebook", "run"]
+    cli.main()
+
+
+def ended(process: ForkServerProcess) -> int:
+    process.join(240)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def in_peace(folder: Path, times: int) -> float:
+    """Run to the end so many times; the seconds the first took."""
+    began = time.monotonic()
+    assert ended(begin(folder)) == 0
+    seconds = time.monotonic() - began
+    for _ in range(times - 1):
+        assert ended(begin(folder)) == 0
+    return seconds
+
+
+def killed(base: Path, folder: Path, within: float, seed: int) -> bool:
+    """A copy of `base`, its run killed within so many seconds, then run in peace; whether the kill came before the end."""
+    shutil.copytree(base, folder, symlinks=True)
+    process = begin(folder)
+    time.sleep(random.Random(seed).uniform(0, 0.9 * within))
+    assert process.pid
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL)  # it may not lead its group yet
+        os.killpg(process.pid, signal.SIGKILL)
+    in_time = ended(process) == -signal.SIGKILL
+    in_peace(folder, 2)
+    _nothing_left_behind(folder / "data")
+    return in_time
+
+
+def _nothing_left_behind(home: Path) -> None:
+    """No draft under any name, no run that still counts as running."""
+    drafts = [p for folder in ("archive", "published", "statements") for p in (home / folder).rglob(".*")]
+    assert drafts == [], drafts
+    with sqlite3.connect(home / "dagster/history/runs.db") as runs:
+        going_on = runs.execute("SELECT run_id, status FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')").fetchall()
+    assert going_on == [], going_on
+
+
+def prepared(folder: Path, sandbox: Sandbox) -> Path:
+    """A book closed up to two days before the end; the next run has two days, new pages and statements to make."""
+    base = folder / "base"
+    base.mkdir()
+    sandbox.write_config(base / "closebook.toml")
+    sandbox.now = END - timedelta(days=2)
+    in_peace(base, 1)
+    sandbox.now = END
+    return base
+
+
+def sweep(folder: Path, times: int, seed: int = 0) -> tuple[int, list[str]]:
+    """How many kills came before the end, and what differed after them."""
+    with venues(dataset(folder / "dataset")) as sandbox:
+        base = prepared(folder, sandbox)
+        shutil.copytree(base, folder / "peace", symlinks=True)
+        seconds = in_peace(folder / "peace", 2)
+        peace, in_time, differing = Book.of(folder / "peace/data"), 0, []
+        assert peace.tables["daily_values"].height > 20
+        assert len(peace.statements) > 3
+        for number in range(times):
+            in_time += killed(base, folder / f"killed-{number}", seconds, seed + number)
+            differing += [f"{number}: {d}" for d in Book.of(folder / f"killed-{number}/data").differences(peace)]
+            shutil.rmtree(folder / f"killed-{number}")
+    return in_time, differing
+
+
+def main(times: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        in_time, differing = sweep(Path(name), times)
+        sys.stdout.write(f"killed={times} before_the_end={in_time} differing={len(differing)} {' '.join(differing)}\n")
+        sys.exit(bool(differing))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
