@@ -25,7 +25,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import closing, configuring, ingest
+from pipelines import configuring, ingest
 from pipelines.archive import Archive
 from pipelines.config import Config
 from pipelines.pull import Puller, book_time
