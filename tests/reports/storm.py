@@ -100,8 +100,10 @@ class Storm:
         except httpx.TransportError as lost:
             self.trouble[type(lost).__name__] += 1
             return None
-        self.trouble[f"status {reply.status_code}"] += reply.status_code != 200
-        return str(reply.json()["id"]) if reply.status_code == 200 else None
+        if reply.status_code != 200:
+            self.trouble[f"status {reply.status_code}"] += 1
+            return None
+        return str(reply.json()["id"])
 
     def rows(self) -> list[dict[str, Any]]:
         """The requests as they stand in the file."""
@@ -111,11 +113,12 @@ class Storm:
         read.close()
         return rows
 
-    def wait(self, ready: int) -> None:
+    def wait(self, count: int, *statuses: str) -> None:
+        """Until so many requests are written down, or are in one of these states."""
         deadline = time.monotonic() + PATIENCE
-        while sum(row["status"] == "ready" for row in self.rows()) < ready:
-            assert time.monotonic() < deadline, Counter(row["status"] for row in self.rows())
-            time.sleep(0.1)
+        while sum(n for status, n in self.states().items() if not statuses or status in statuses) < count:
+            assert time.monotonic() < deadline, self.states()
+            time.sleep(0.02)
 
     def check(self) -> dict[str, Any]:
         """Each instant exactly once, ready, and its file of that instant and portfolio."""
@@ -141,20 +144,24 @@ class Storm:
     def states(self) -> dict[str, int]:
         return dict(Counter(row["status"] for row in self.rows()))
 
-    def rage(self, api: Process, maker: Process, strike: int, between: Callable[[], None] = lambda: None) -> None:
-        """All at once; when `strike` reports are ready, API and maker are killed and started again."""
+    def rage(self, api: Process, maker: Process, strikes: tuple[int, int], say: Callable[[str, object], None] = lambda *_: None) -> None:
+        """All at once; the API is killed when so many are accepted, API and maker when so many are ready, and started again."""
         gate = threading.Barrier(self.count)
         with ThreadPoolExecutor(self.count) as crowd:
             waiting = [crowd.submit(self.blow, gate, place) for place in range(self.count)]
-            self.wait(strike)
+            self.wait(strikes[0])
+            api.kill()
+            say("the API is killed", self.states())
+            api.start()
+            self.wait(strikes[1], "ready")
             api.kill()
             maker.kill()
-            between()
+            say("API and maker are killed", self.states())
             api.start()
             maker.start()
             for one in waiting:
                 one.result()
-        self.wait(self.count)
+        self.wait(self.count, "ready")
 
     def close(self) -> None:
         for client in self.clients:
@@ -185,7 +192,7 @@ def main() -> None:
             while not (home.reports / "daemon").exists():
                 time.sleep(0.2)
             say("the daemon looks for work", "200 requests go out")
-            storm.rage(api, daemon, strike=60, between=lambda: say("API and daemon are killed", storm.states()))
+            storm.rage(api, daemon, strikes=(90, 60), say=say)
             say("all are ready", storm.check())
         finally:
             api.kill()

@@ -12,7 +12,7 @@ def test_requests_at_once_are_each_made_once_through_a_kill(tmp_path, january_bo
     try:
         api.start()
         maker.start()
-        storm.rage(api, maker, strike=5)
+        storm.rage(api, maker, strikes=(8, 5))
         seen = storm.check()
     finally:
         api.kill()
