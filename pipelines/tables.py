@@ -437,6 +437,23 @@ DAILY_VALUES = Table(
         Column("reason", TEXT, "why there is no price", null=True, values=REASONS),
     ),
 )
+DECISIONS = Table(
+    "decisions",
+    "A decision of a person's, as the journal has it.",
+    ("record",),
+    (
+        Column("record", TEXT, "its name in the journal"),
+        Column("kind", TEXT, "what was decided", values=("LOCK", "REOPEN", "ACCEPTANCE", "DISPOSITION")),
+        Column("decided_by", TEXT, "who answers for it"),
+        Column("reason", TEXT, "why"),
+        Column("subject", TEXT, "the issue or post-close item it speaks of", null=True),
+        Column("calendar", TEXT, "whose days it speaks of", null=True),
+        Column("day", DAY, "the last day that is locked, or the first that is open again", null=True),
+        Column("known_at", INSTANT, "what is locked: the book as known at this instant", null=True),
+        Column("recorded_at", INSTANT, "when it was recorded in the journal"),
+    ),
+    may_be_empty="nobody has decided anything yet",
+)
 DIRTY = Table(
     "dirty",
     "Closed days of an account or asset that must be closed again: those with since < as_of < until.",
@@ -495,8 +512,8 @@ TABLES = {
     t.name: t
     for t in (
         PUBLICATIONS, PORTFOLIOS, ACCOUNTS, CALENDARS, POLICIES, OPENINGS, PULLS, PAGES, POSTINGS, CHAIN_BREAKS, TIE_OUTS, COMPLETENESS,
-        SUSPENSE, VENUE_CODES, VENUE_BALANCES,
-        PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DIRTY, COMMITS, CHECK_RESULTS,
+        SUSPENSE, VENUE_CODES, VENUE_BALANCES, PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS,
+        DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, DIRTY, COMMITS, CHECK_RESULTS,
     )
 }  # fmt: skip
 """Every table by name, in the order a reader meets them."""

@@ -21,6 +21,8 @@ VALUE = "UPDATE daily_values SET {} WHERE account_id = {} AND day = '2025-01-02'
 SECOND = date(2025, 1, 2)
 HUGE = "99999999999999999999"
 
+BROKEN = "INSERT INTO chain_breaks VALUES (2, 'BALANCE', '2025-01-01', 0, '2025-01-02', 0, 1000, -5, 1000, 5, '2025-01-04', {})"
+
 PLANTED = [
     # rule, what is planted, the row that must be named
     ("publications_identity", "UPDATE publications SET publication_id = 6", {"publication_id": 6, "asked_for": 7}),
@@ -52,6 +54,19 @@ PLANTED = [
     ("postings_amount_in_range", "UPDATE postings SET amount = -1000000000000000000 WHERE event_id = 'u1'", {"event_id": "u1"}),
     ("postings_amount_in_range", f"UPDATE postings SET pending_after = {HUGE} WHERE event_id = 'p1'", {"pending_after": D(HUGE)}),
     ("postings_retired_after_recorded", "UPDATE postings SET retired_at = recorded_at WHERE event_id = 'x1'", {"account_id": 3}),
+    ("chain_breaks_none", BROKEN.format("NULL"), {"portfolio": "desk", "native_code": "USD", "missing": D(5)}),
+    ("chain_breaks_found", BROKEN.format("NULL"), {"account_id": 2, "noted": D(5)}),
+    ("chain_breaks_found", "UPDATE postings SET amount = 2 WHERE event_id = 'b2'", {"account_id": 1, "missing": D(-1), "noted": None}),
+    (
+        "tie_outs_agree",
+        "INSERT INTO tie_outs VALUES ('desk', 'BTC', 'BALANCE', 3, 2.25, 'DIFFERS', '2025-01-04', '2025-01-04')",
+        {"portfolio": "desk", "native_code": "BTC", "theirs": D(3), "ours": D("2.25")},
+    ),
+    (
+        "completeness_covers",
+        "INSERT INTO completeness VALUES (1, '2025-01-01', '2025-01-02', 'COMPLETE', 'NOT_TESTED', NULL, '2025-01-04', NULL)",
+        {"account_id": 1, "until": instant("2025-01-02"), "next_since": None},
+    ),
     (
         "candles_one_current_version",
         "INSERT INTO candles SELECT * REPLACE ('2025-01-04T00:07Z' AS recorded_at) FROM candles WHERE close = 102",

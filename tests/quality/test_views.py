@@ -85,9 +85,29 @@ def test_qualified_lists_the_rows_to_read_with_care_and_why(ask):
     ]
 
 
+def test_the_inbox_lists_what_is_the_matter_and_what_would_resolve_it(ask):
+    assert ask("SELECT matter, portfolio, native_code, amount, state FROM issues ORDER BY ALL") == [
+        ("OPENING", "desk", "ADA", None, "OPEN"),
+        ("OPENING", "desk", "EUR", None, "OPEN"),
+        ("UNMAPPED", "desk", "XYZ", None, "OPEN"),
+        ("UNPRICED", None, "USDC", D(-20), "OPEN"),
+    ]
+    assert ask("SELECT count(*), count(DISTINCT issue), count(resolved_by), count(says), min(age_days) FROM issues") == [(4, 4, 4, 4, 0)]
+
+
+def test_the_completeness_report_says_what_each_balance_rests_on(ask):
+    rows = ask("SELECT native_code, opening, entries, pages, breaks, tie_out, balance_status FROM completeness_report ORDER BY ALL")
+    assert rows[:3] == [
+        ("ADA", "UNKNOWN", 1, 1, 0, "NO_TIE_OUT", "NOT_TESTED"),
+        ("BTC", "ASSERTED", 3, 1, 0, "NO_TIE_OUT", "NOT_TESTED"),
+        ("EUR", "UNKNOWN", 0, 0, 0, "NO_TIE_OUT", "NOT_TESTED"),
+    ]
+    assert len(rows) == 6
+
+
 def test_every_view_says_what_it_is():
     assert {view.stem for view in VIEWS} == {
-        "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward",
+        "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward", "issues", "completeness_report",
     }  # fmt: skip
     assert all(view.read_text().startswith("-- ") for view in VIEWS + EXAMPLES)
 

@@ -1,0 +1,66 @@
+-- The inbox: what stands between the book and a lock, one row per matter, and what would resolve it; `issue` is what `accept` takes.
+WITH named AS (
+    SELECT a.account_id, p.entity, p.venue, a.portfolio, a.native_code, a.asset, a.recorded_at
+    FROM accounts AS a JOIN portfolios AS p USING (portfolio)
+), newest AS (
+    SELECT * FROM book WHERE (calendar, day) IN (SELECT (calendar, max(day)) FROM closed_days GROUP BY calendar)
+), tied AS (
+    SELECT * FROM tie_outs
+    QUALIFY row_number() OVER (PARTITION BY portfolio, native_code, kind ORDER BY recorded_at DESC) = 1
+), found AS (
+    SELECT 'BREAK' AS matter, n.portfolio, n.native_code, b.since, b.until, b.missing AS amount, b.recorded_at AS first_seen,
+        b.kind || ': ' || b.missing::VARCHAR || ' missing between two entries' AS says,
+        'another pull that shows what is missing' AS resolved_by,
+        concat_ws('|', 'BREAK', b.kind, n.portfolio, n.native_code, b.until, b.until_position, b.missing) AS key
+    FROM chain_breaks AS b JOIN named AS n USING (account_id)
+    WHERE b.retired_at IS NULL AND b.kind <> 'ORDER'
+    UNION ALL
+    SELECT 'TIE_OUT', portfolio, nullif(native_code, ''), NULL, asked_at, theirs - ours, recorded_at,
+        'the venue says ' || theirs::VARCHAR || ', our entries say ' || coalesce(ours::VARCHAR, 'nothing') || ' (' || lower(kind) || ')',
+        'another pull; the venue''s answer', concat_ws('|', 'TIE_OUT', kind, portfolio, native_code, theirs - ours)
+    FROM tied
+    WHERE outcome = 'DIFFERS'
+    UNION ALL
+    SELECT 'NOT_TIED_OUT', n.portfolio, n.native_code, c.since, c.until, NULL, c.recorded_at,
+        'no live balance to compare with', 'a key that may read balances', concat_ws('|', 'NOT_TIED_OUT', n.portfolio, n.native_code)
+    FROM completeness AS c JOIN named AS n USING (account_id)
+    WHERE c.retired_at IS NULL AND c.reasons LIKE '%NO_TIE_OUT%'
+    UNION ALL
+    SELECT 'OPENING', n.portfolio, n.native_code, NULL, NULL, NULL, n.recorded_at,
+        'nobody knows what it opened with', 'an asserted opening with its document', concat_ws('|', 'OPENING', n.portfolio, n.native_code)
+    FROM named AS n
+    WHERE coalesce((SELECT arg_max(kind, recorded_at) FROM openings AS o WHERE o.account_id = n.account_id), 'UNKNOWN') = 'UNKNOWN'
+    UNION ALL
+    SELECT 'SUSPENSE', portfolio, native_code, NULL, NULL, NULL, recorded_at,
+        'a row was refused: ' || reason, 'a release that reads it', concat_ws('|', 'SUSPENSE', portfolio, page_sha256, position)
+    FROM suspense
+    UNION ALL
+    SELECT 'STALE', portfolio, NULL, min(read_through), max(as_of), NULL, coalesce(min(read_through), max(as_of)),
+        count(DISTINCT native_code)::VARCHAR || ' accounts are not read through the newest cut-off', 'a pull that succeeds',
+        concat_ws('|', 'STALE', portfolio)
+    FROM newest
+    WHERE balance_status = 'STALE'
+    GROUP BY portfolio
+    UNION ALL
+    SELECT 'UNMAPPED', portfolio, native_code, NULL, NULL, NULL, recorded_at,
+        'nothing says which asset this is', 'a [[label]] in the configuration', concat_ws('|', 'UNMAPPED', portfolio, native_code)
+    FROM named
+    WHERE asset IS NULL
+    UNION ALL
+    SELECT 'UNPRICED', NULL, asset, min(as_of), NULL, sum(balance), min(as_of),
+        'held without a price: ' || reason, 'a price at the venue, or a policy', concat_ws('|', 'UNPRICED', asset, reason)
+    FROM newest
+    WHERE asset IS NOT NULL AND balance <> 0 AND price IS NULL
+    GROUP BY asset, reason
+)
+SELECT
+    left(md5(key), 8) AS issue, f.matter, p.entity, p.venue, f.portfolio, f.native_code, f.since, f.until, f.amount, f.says, f.first_seen,
+    date_diff('day', f.first_seen, (SELECT max(built_at) FROM publications)) AS age_days,
+    CASE WHEN d.subject IS NULL THEN 'OPEN' ELSE 'ACCEPTED' END AS state, d.decided_by AS accepted_by, d.reason AS accepted_because,
+    f.resolved_by
+FROM found AS f
+LEFT JOIN portfolios AS p USING (portfolio)
+LEFT JOIN (
+    SELECT subject, arg_max(decided_by, recorded_at) AS decided_by, arg_max(reason, recorded_at) AS reason
+    FROM decisions WHERE kind = 'ACCEPTANCE' GROUP BY subject
+) AS d ON d.subject = left(md5(key), 8)
