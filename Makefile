@@ -48,6 +48,7 @@ torture-pull: $(READY) ## fifty pulls killed at random instants, each run again 
 
 torture-reports: $(READY) ## 200 requests at once over 20 keys, API and daemon killed in the middle (about five minutes)
 	@$(BIN)/python -m tests.reports.storm
+	@CLOSEBOOK_TORTURE=300 $(BIN)/pytest -q tests/reports/test_openapi.py
 
 npm-client: ## the npm package coinbase-api, for the test that drives it (needs npm)
 	@npm install --prefix tests/reports/npm --no-package-lock --no-audit --no-fund --ignore-scripts --silent

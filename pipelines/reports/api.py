@@ -17,7 +17,7 @@ from pipelines.errors import ClosebookError, UsageError
 from pipelines.reports.accepting import Reception
 from pipelines.reports.desk import Desk
 from pipelines.reports.directory import Directory
-from pipelines.reports.door import Door
+from pipelines.reports.door import LOG, Door
 from pipelines.reports.keys import Key, KeyRing
 from pipelines.reports.requests import TooMany
 from pipelines.reports.shapes import Created, Problem, Report, ReportRequest, Text, Type
@@ -119,7 +119,10 @@ def _say_what_went_wrong(app: FastAPI) -> None:
         return _problem(no.status, no.message) if isinstance(no, Refusal) else _problem(500, "")
 
     def ours(_: Request, error: Exception) -> JSONResponse:
-        return _problem(400, str(error)) if isinstance(error, UsageError) else _problem(503, "Not now; the log of the API says why.")
+        if isinstance(error, UsageError):
+            return _problem(400, str(error))
+        LOG.error("a request was not answered: %s", error)
+        return _problem(503, "Not now; the log of the API says why.")
 
     def invalid(_: Request, error: Exception) -> JSONResponse:
         return _problem(400, _first(error.errors()) if isinstance(error, RequestValidationError) else "")

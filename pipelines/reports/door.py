@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipelines.errors import ClosebookError
 from pipelines.reports.signing import Asked, Gate, Refusal
 
+LOG = logging.getLogger("uvicorn.error")
 LARGEST = 64 * 1024
 OPEN = ("/docs", "/openapi.json")
 
@@ -42,6 +44,7 @@ def _said(no: Refusal | ClosebookError) -> JSONResponse:
     """A key file or a disk that fails us is ours to mend; the caller hears no path of this machine."""
     if isinstance(no, Refusal):
         return JSONResponse({"message": no.message}, no.status)
+    LOG.error("keys cannot be checked: %s", no)
     return JSONResponse({"message": "The API cannot check keys now; its log says why."}, 503)
 
 
