@@ -11,7 +11,7 @@ import polars as pl
 from pipelines import closing, configuring, ingest, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
-from pipelines.defs.show import ingested, outcomes, row_count, schema, statement, table
+from pipelines.defs.show import ingested, newest_statement, outcomes, row_count, schema, table
 from pipelines.pull import Puller, book_time
 
 Book = dg.ResourceParam[OpenBook]
@@ -108,9 +108,8 @@ def publication(book: Book) -> dg.MaterializeResult[None]:
 @_step("statements", [publication], {"csv"}, STATEMENTS, name="statements")
 def daily_statements(book: Book) -> dg.MaterializeResult[None]:
     written = statements.of_newest_days(book.home)
-    with publications.newest(book.home) as newest:
-        about = statement(statements.Answer(newest, statements.Question(books.newest_instants(newest)[-1])))
-    return dg.MaterializeResult(metadata={"files": len(written), "names": table(pl.DataFrame({"file": [p.name for p in written]})), **about})
+    names = table(pl.DataFrame({"file": [path.name for path in written]}))
+    return dg.MaterializeResult(metadata={"files": len(written), "names": names, **newest_statement(book.home)})
 
 
 ASSETS = [pages, postings, candle_pages, candles, daily_balances, daily_prices, daily_values, candidate, publication, daily_statements]

@@ -9,12 +9,15 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from pipelines import publications
+from pipelines.book import newest_instants
 from pipelines.exports import paper
 from pipelines.exports.text import instant, plain
+from pipelines.home import Home
 from pipelines.ingest import Ingested
 from pipelines.pull import Outcome
 from pipelines.quality import markdown
-from pipelines.statements import Answer
+from pipelines.statements import Answer, Question
 from pipelines.tables import Table
 from pipelines.warehouse import Warehouse
 
@@ -55,6 +58,13 @@ def outcomes(found: Sequence[Outcome]) -> dict[str, Any]:
         "errors": dg.MetadataValue.json([{"subject": o.subject, "error": o.error} for o in found if o.error]),
         "outcomes": table(frame),
     }
+
+
+def newest_statement(home: Home) -> dict[str, Any]:
+    """The newest closed day, over all portfolios."""
+    with publications.newest(home) as newest:
+        instants = newest_instants(newest)
+        return statement(Answer(newest, Question(instants[-1]))) if instants else {}
 
 
 def statement(answer: Answer) -> dict[str, Any]:
