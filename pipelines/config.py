@@ -232,6 +232,14 @@ class Reports(Frozen):
     smtp: Smtp | None = None
 
 
+class Alerts(Frozen):
+    """Who is told when a run fails, a check blocks or a portfolio is not pulled: once per cause, by the daemon of `closebook ui`."""
+
+    email: str | None = Field(default=None, min_length=3, description="an address; mail goes by the server of [reports.smtp]")
+    webhook: SecretStr | None = Field(default=None, description="where {text} is posted as JSON; env:NAME, file:PATH, or clear on loopback")
+    timeout: float = Field(default=20.0, gt=0, description="seconds the webhook may take")
+
+
 class Config(Frozen):
     """One configuration file, complete by itself."""
 
@@ -244,6 +252,7 @@ class Config(Frozen):
     opening: tuple[Opening, ...] = ()
     asset: tuple[Asset, ...] = ()
     reports: Reports = Reports()
+    alerts: Alerts = Alerts()
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from pipelines.config import Environment
+from pipelines.defs.alerts import closed, failed
 from pipelines.defs.assets import ASSETS
 from pipelines.defs.checks import candidate_checks
 from pipelines.defs.jobs import CLOSE_BOOK, every_day
@@ -16,6 +17,6 @@ defs = dg.Definitions(
     asset_checks=[candidate_checks],
     jobs=[CLOSE_BOOK, pending_reports, one_statement],
     schedules=[every_day],
-    sensors=[report_requests],
+    sensors=[report_requests, failed, closed],
     resources={"book": book},
 )

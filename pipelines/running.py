@@ -32,7 +32,6 @@ def run(config: Path, home: Home, through: date | None = None) -> Outcome:
         screen.show_violations(rule, metadata)
     for missed in report.not_pulled:
         print(f"Not pulled: {missed['subject']}. {missed['error']}")
-    blocked = any(metadata.get("weight") == "BLOCK" for _, metadata in report.failed_checks)
-    if blocked:
+    if report.blocked:
         print("Nothing was published; the last publication stands.")
-    return Outcome(1 if blocked else 3 if report.not_pulled else 0)
+    return Outcome(1 if report.blocked else 3 if report.not_pulled else 0)

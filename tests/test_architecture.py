@@ -61,6 +61,7 @@ LAYERS = {
     "doctor": ("*", ""),
     "demo": ("*", ""),
     "running": ("*", ""),
+    "alerts": ("config errors home reports", "httpx"),
     "ui": ("*", "dagster"),
     "cli": ("*", "click typer"),
     "defs": ("*", "dagster polars"),

@@ -35,6 +35,11 @@ class Report:
 
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed_checks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    broken_steps: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def blocked(self) -> bool:
+        return any(facts.get("weight") == "BLOCK" for _, facts in self.failed_checks)
 
     @property
     def not_pulled(self) -> list[dict[str, str]]:
@@ -75,10 +80,10 @@ def close_book(home: Home, config: Path, day: date, through: date | None) -> Rep
         release_orphans(instance, home, grace=0 if not _daemon_lives(instance) else GRACE)
         run_id = str(uuid.uuid4())
         failure = _execute(instance, run_id, home, config, day, through)
-        report = _report(instance, run_id)
-    if failure is not None and not report.failed_checks:
+        ended = report(instance, run_id)
+    if failure is not None and not ended.failed_checks:
         raise failure
-    return report
+    return ended
 
 
 def _daemon_lives(instance: dg.DagsterInstance) -> bool:
@@ -110,19 +115,32 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _report(instance: dg.DagsterInstance, run_id: str) -> Report:
-    """Each asset's own facts (not those of single days), and the checks that did not pass."""
-    report = Report()
+def report(instance: dg.DagsterInstance, run_id: str) -> Report:
+    """Each asset's own facts (not those of single days), the checks that did not pass, the steps that broke and the error behind it."""
+    found = Report()
     for event in (entry.dagster_event for entry in instance.all_logs(run_id)):
         if event is not None and event.is_step_materialization and event.asset_key is not None:
             facts = _plain(event.step_materialization_data.materialization.metadata)
             if event.partition is None or "days_closed" in facts:
-                report.facts[event.asset_key.path[-1]] = facts
+                found.facts[event.asset_key.path[-1]] = facts
         elif event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
             if not evaluation.passed:
-                report.failed_checks.append((evaluation.check_name, _plain(evaluation.metadata)))
-    return report
+                found.failed_checks.append((evaluation.check_name, _plain(evaluation.metadata)))
+        elif event is not None and event.is_step_failure and event.step_key:
+            found.broken_steps[event.step_key] = _said(event.step_failure_data.error)
+    return found
+
+
+def _said(error: Any) -> str:
+    """Our own error's sentence, or the innermost error's, without its class."""
+    said = "it was stopped."
+    while error is not None:
+        kind, _, said = error.message.strip().partition(": ")
+        if kind.startswith("pipelines.errors."):
+            return said
+        said, error = said or kind, error.cause
+    return said
 
 
 def _plain(metadata: Any) -> dict[str, Any]:
