@@ -136,10 +136,8 @@ def _said(error: Any) -> str:
     """Our own error's sentence, or the innermost error's, without its class."""
     said = "it was stopped."
     while error is not None:
-        kind, _, said = error.message.strip().partition(": ")
-        if kind.startswith("pipelines.errors."):
-            return said
-        said, error = said or kind, error.cause
+        kind, _, what = str(error.message).strip().partition(": ")
+        said, error = what or kind, None if kind.startswith("pipelines.errors.") else error.cause
     return said
 
 
