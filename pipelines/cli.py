@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipelines import __version__
+from pipelines import __version__, inbox
 from pipelines.errors import ClosebookError, MachineError, UsageError
 from pipelines.reports import commands as reports
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="closebook", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(reports.app, name="reports")
+app.add_typer(inbox.app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration; default closebook.toml or $CLOSEBOOK_CONFIG.")]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the book lives; default data or $CLOSEBOOK_HOME.")]
@@ -115,7 +116,7 @@ def statement(
         if last and as_of:
             raise UsageError("Which instant?", "Give --month, --day or --as-of, and one of them only.")
         moment = _moment(newest, last.isoformat() if last else as_of, day, calendar)
-        known = _instant(known_at, "--known-at") if known_at else None
+        known = _known(home, newest, calendar, moment, known_at)
         asked = statements.Question(moment, known, portfolio, by, calendar, _instant(since, "--from") if since else opened)
         for path in statements.issue(newest, asked, form, out, both=since is None):
             print(path)
@@ -213,7 +214,17 @@ def _snapshot(home: Home, as_of: str | None, day: str | None, calendar: str, kno
 
     with publications.newest(home) as newest:
         moment = _moment(newest, as_of, day, calendar)
-        return book.at(newest, moment, _instant(known_at, "--known-at") if known_at else None, portfolio)
+        return book.at(newest, moment, _known(home.root, newest, calendar, moment, known_at), portfolio)
+
+
+def _known(home: Path | None, newest: Publication, calendar: str, moment: datetime, known_at: str | None) -> datetime | None:
+    """Whose knowledge is asked for; a locked day is told as it was locked."""
+    from pipelines import decisions
+    from pipelines.journal import Journal
+
+    if known_at:
+        return _instant(known_at, "--known-at")
+    return decisions.known_at(Journal(_home(home).journal), newest, calendar, moment)
 
 
 def _moment(newest: Publication, as_of: str | None, day: str | None, calendar: str) -> datetime:

@@ -34,6 +34,10 @@ class Home:
         return self.root / "archive"
 
     @property
+    def journal(self) -> Path:
+        return self.root / "journal"
+
+    @property
     def warehouse(self) -> Path:
         return self.root / "warehouse.duckdb"
 

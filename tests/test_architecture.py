@@ -21,6 +21,8 @@ LAYERS = {
     "home": ("errors", ""),
     "archive": ("errors home pages", "pyarrow"),
     "journal": ("errors home", ""),
+    "decisions": ("book errors histories journal tables warehouse", "polars"),
+    "inbox": ("*", "polars typer"),
     "warehouse": ("errors tables", "duckdb polars pyarrow"),
     "publications": ("errors home tables warehouse", "duckdb polars"),
     "venues": ("errors config pages tables venues", "httpx msgspec polars stamina"),

@@ -42,8 +42,11 @@ def dataset(folder: Path, rows: Rows) -> Path:
     end = START + timedelta(days=DAYS)
     (folder / "dataset.toml").write_text(f'name = "gaps"\nstart = {START:%Y-%m-%d}\nend = {end:%Y-%m-%d}\n{owners}')
     pl.DataFrame([{k: str(v) for k, v in row.items()} for row in rows]).write_csv(folder / "ledger.csv")
-    (folder / "candles.csv").write_text("product_id,time,low,high,open,close,volume\n")
-    (folder / "products.json").write_text(json.dumps([]))
+    hours = [START - timedelta(days=2) + timedelta(hours=n) for n in range((DAYS + 2) * 24)]
+    candles = [f"{c}-USD,{int(t.timestamp())},90,110,100,{100 + n / 100},1.5" for c in ("BTC", "ETH") for n, t in enumerate(hours)]
+    (folder / "candles.csv").write_text("\n".join(["product_id,time,low,high,open,close,volume", *candles]) + "\n")
+    market = {"quote_currency": "USD", "status": "online", "trading_disabled": False}
+    (folder / "products.json").write_text(json.dumps([{"id": f"{c}-USD", "base_currency": c, **market} for c in ("BTC", "ETH")]))
     return folder
 
 

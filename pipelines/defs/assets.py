@@ -8,10 +8,11 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipelines import closing, configuring, ingest, publications, quality, statements, tables
+from pipelines import closing, configuring, decisions, ingest, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
 from pipelines.defs.show import ingested, newest_statement, outcomes, row_count, schema, table
+from pipelines.journal import Journal
 from pipelines.pull import Puller, book_time
 
 Book = dg.ResourceParam[OpenBook]
@@ -39,6 +40,7 @@ def pages(book: Book) -> dg.MaterializeResult[None]:
     ingest.catch_up(book.warehouse, book.archive, book.config)  # what a killed run archived and did not commit comes first
     statements.of_newest_days(book.home)  # so does what it published and did not state
     configuring.configure(book.warehouse, book.config)
+    decisions.bring_in(book.warehouse, Journal(book.home.journal))
     puller = Puller(book.config, book.warehouse, book.archive)
     until = asyncio.run(book_time(book.config))
     closing.note_time(book.warehouse, until)

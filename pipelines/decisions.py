@@ -1,0 +1,194 @@
+"""The journal's decisions ↔ what they do: which days are locked and as known when, which issues are accepted. No number is made here.
+
+A lock keeps days as they were known: the book of a locked day is the book at its cut-off as known at the lock's instant, and is found
+again by the two clocks. What came to be known since is a post-close item; the daily tables go on saying what is known now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from pipelines import book
+from pipelines.errors import ChecksFailed, UsageError
+from pipelines.histories import Reader
+from pipelines.journal import Journal, Record
+from pipelines.tables import CLOSED_DAYS, DAILY_VALUES, DECISIONS
+from pipelines.warehouse import Warehouse
+
+EXCEPTIONS = ("BREAK", "TIE_OUT", "NOT_TIED_OUT", "OPENING", "SUSPENSE")
+"""Matters that must be resolved or accepted before a lock."""
+SHOWN = 5
+_WHOSE = ("portfolio", "native_code")
+_NUMBERS = ("balance", "price", "currency", "value")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Days of a calendar, both ends included, kept as known at an instant."""
+
+    calendar: str
+    first: date
+    last: date
+    known_at: datetime
+    by: str
+
+
+def bring_in(warehouse: Warehouse, journal: Journal) -> None:
+    """The journal's decisions as a table, so that a publication carries those it was made under."""
+    rows = [_row(record) for record in journal.records("LOCK", "REOPEN", "ACCEPTANCE", "DISPOSITION")]
+    with warehouse.commit("decisions") as commit:
+        commit.replace(DECISIONS, DECISIONS.frame(rows))
+
+
+def _row(record: Record) -> dict[str, object]:
+    words = record.words
+    return {
+        "record": record.name,
+        "kind": record.kind,
+        "decided_by": record.by,
+        "reason": words["reason"],
+        "subject": words.get("subject"),
+        "calendar": words.get("calendar"),
+        "day": date.fromisoformat(words["day"]) if "day" in words else None,
+        "known_at": datetime.fromisoformat(words["known_at"]) if "known_at" in words else None,
+        "recorded_at": record.recorded_at,
+    }
+
+
+def locks(journal: Journal, calendar: str) -> list[Lock]:
+    """What is locked, oldest days first: a lock takes every day after the one before; a reopening gives days back."""
+    held: list[Lock] = []
+    for record in journal.records("LOCK", "REOPEN"):
+        if record.words["calendar"] != calendar:
+            continue
+        day = date.fromisoformat(record.words["day"])
+        if record.kind == "LOCK":
+            first = date.fromisoformat(record.words["first"])
+            held.append(Lock(calendar, first, day, datetime.fromisoformat(record.words["known_at"]), record.by))
+        else:
+            kept = [lock for lock in held if lock.first < day]
+            held = [Lock(calendar, k.first, min(k.last, day - timedelta(days=1)), k.known_at, k.by) for k in kept]
+    return held
+
+
+def known_at(journal: Journal, source: Reader, calendar: str, as_of: datetime) -> datetime | None:
+    """As known when a locked instant is to be told; None where it is not locked."""
+    for lock in locks(journal, calendar):
+        ends = book.instant_of(source, lock.last, calendar)
+        before = book.instant_of(source, lock.first - timedelta(days=1), calendar)
+        if before < as_of <= ends:
+            return lock.known_at
+    return None
+
+
+def lock(journal: Journal, source: Reader, calendar: str, through: date, by: str, reason: str, at: datetime) -> Record:
+    """Lock every closed day through `through` as the publication knows it; refused while anything stands against it."""
+    days = source.read(CLOSED_DAYS, "calendar = ? AND day <= ?", calendar, through).sort("day")
+    held = locks(journal, calendar)
+    fresh = days.filter(pl.col("day") > held[-1].last) if held else days
+    if days.is_empty() or days["day"][-1] != through:
+        raise UsageError(f"{through} is not closed in the calendar {calendar}.", "Run `closebook run` first, or name a closed day.")
+    if fresh.is_empty():
+        raise UsageError(f"{through} is locked already, by {held[-1].by}.", "`closebook reopen` opens it again.")
+    if against := list(objections(journal, source, fresh)):
+        more = f" … and {len(against) - SHOWN} more" if len(against) > SHOWN else ""
+        raise ChecksFailed(
+            f"{through} cannot be locked: {'; '.join(against[:SHOWN])}{more}.", "`closebook issues` lists what to resolve or accept."
+        )
+    known = source.sql("SELECT known_through FROM publications")["known_through"][0]
+    words = {"calendar": calendar, "first": str(fresh["day"][0]), "day": str(through), "known_at": known.isoformat(), "reason": reason}
+    return journal.append("LOCK", by, words, at)
+
+
+def reopen(journal: Journal, calendar: str, day: date, by: str, reason: str, at: datetime) -> Record:
+    """Open a locked day, and those after it, again."""
+    held = locks(journal, calendar)
+    if not held or held[-1].last < day:
+        raise UsageError(f"{day} is not locked in the calendar {calendar}.", "Nothing needs to be reopened.")
+    return journal.append("REOPEN", by, {"calendar": calendar, "day": str(day), "reason": reason}, at)
+
+
+def objections(journal: Journal, source: Reader, days: pl.DataFrame) -> Iterable[str]:
+    """What stands against locking these days: stale rows, prices not fetched, exceptions nobody has accepted."""
+    calendar, first, last = days["calendar"][0], days["day"][0], days["day"][-1]
+    span = "calendar = ? AND day BETWEEN ? AND ?"
+    missing = ((last - first).days + 1) - days.height
+    if missing:
+        yield f"{missing} days before it are not closed"
+    stale = source.sql(
+        f"SELECT portfolio, min(day) AS day FROM book WHERE {span} AND balance_status = 'STALE' GROUP BY ALL ORDER BY ALL",
+        calendar,
+        first,
+        last,
+    )
+    yield from (f"{portfolio} is STALE from {day} on" for portfolio, day in stale.iter_rows())
+    unfetched = source.read(DAILY_VALUES, f"{span} AND reason = 'NOT_FETCHED' AND balance <> 0", calendar, first, last)
+    if unfetched.height:
+        yield f"{unfetched.height} prices were NOT_FETCHED"
+    before = issues(journal, source).filter(
+        pl.col("matter").is_in(EXCEPTIONS),
+        pl.col("state") == "OPEN",
+        pl.col("since").is_null() | (pl.col("since") < days["as_of"][-1]),
+    )
+    for row in before.iter_rows(named=True):
+        yield f"{row['matter']} {row['portfolio']} {row['native_code'] or ''} ({row['issue']})".replace("  ", " ")
+
+
+def issues(journal: Journal, source: Reader) -> pl.DataFrame:
+    """The inbox, with what was accepted since the publication was made."""
+    found = source.sql("SELECT * FROM issues ORDER BY matter, portfolio, native_code, since, issue")
+    accepted = {r.words["subject"]: (r.by, r.words["reason"]) for r in journal.records("ACCEPTANCE")}
+    told = [{subject: said[n] for subject, said in accepted.items()} for n in (0, 1)]
+    by, because = (pl.col("issue").replace_strict(t, default=None, return_dtype=pl.String) for t in told)
+    return found.with_columns(accepted_by=by, accepted_because=because).with_columns(
+        state=pl.when(pl.col("accepted_by").is_null()).then(pl.lit("OPEN")).otherwise(pl.lit("ACCEPTED"))
+    )
+
+
+def accept(journal: Journal, source: Reader, issue: str, by: str, reason: str, at: datetime) -> Record:
+    """Accept an issue as it stands; one that changes is another issue."""
+    if issue not in issues(journal, source)["issue"].to_list():
+        raise UsageError(f"There is no issue {issue!r}.", "`closebook issues` lists them.")
+    return journal.append("ACCEPTANCE", by, {"subject": issue, "reason": reason}, at)
+
+
+def post_close(journal: Journal, source: Reader, calendar: str) -> pl.DataFrame:
+    """What came to be known after their lock, at the last cut-off of each lock: the exact effect on each account."""
+    found = [_changed_since(source, lock) for lock in locks(journal, calendar)]
+    return pl.concat(found) if found else pl.DataFrame()
+
+
+def _changed_since(source: Reader, lock: Lock) -> pl.DataFrame:
+    as_of = book.instant_of(source, lock.last, lock.calendar)
+    was, now = (book.at(source, as_of, at).rows.select(*_WHOSE, *_NUMBERS) for at in (lock.known_at, None))
+    both = was.join(now, on=_WHOSE, how="full", coalesce=True, suffix="_now")
+    pairs = [(name, f"{name}_now") for name in _NUMBERS]
+    effect = {f"{c}_change": pl.col(f"{c}_now").fill_null(0) - pl.col(c).fill_null(0) for c in ("balance", "value")}
+    return (
+        both.filter(pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for old, new in pairs))
+        .select(pl.lit(lock.last).alias("locked_through"), *_WHOSE, *(name for pair in pairs for name in pair), **effect)
+        .sort(_WHOSE)
+    )
+
+
+def checklist(journal: Journal, source: Reader, calendar: str, first: date) -> Iterable[tuple[bool, str]]:
+    """The month that begins on `first`, matter by matter: whether it is done, and what is said of it."""
+    last = date(first.year + first.month // 12, first.month % 12 + 1, 1) - timedelta(days=1)
+    days = source.read(CLOSED_DAYS, "calendar = ? AND day BETWEEN ? AND ?", calendar, first, last).sort("day")
+    yield days.height == last.day, f"{days.height} of {last.day} days are closed"
+    if days.height:
+        against = list(objections(journal, source, days))
+        yield not against, "; ".join(against) or "nothing stands against a lock"
+        unpriced = source.sql("SELECT count(*) AS n FROM unpriced WHERE calendar = ? AND day = ?", calendar, days["day"][-1])["n"][0]
+        yield not unpriced, f"{unpriced} accounts are held without a price at its end"
+    held = [lock for lock in locks(journal, calendar) if lock.first <= last and lock.last >= last]
+    yield bool(held), f"locked by {held[0].by} as known at {held[0].known_at.isoformat()}" if held else "not locked"
+    later = [row for row in held if _changed_since(source, row).height]
+    yield (
+        not later,
+        "something came to be known after the lock: see `closebook issues`" if later else "nothing came to be known after a lock",
+    )

@@ -1,0 +1,177 @@
+"""`closebook issues | accept | lock | reopen | month | completeness`: a month's end. What they do is written in `decisions`."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from pipelines.home import Home
+    from pipelines.journal import Journal
+
+app = typer.Typer()
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the book lives; default data or $CLOSEBOOK_HOME.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration; not needed here.")]
+Calendar = Annotated[str, typer.Option("--calendar", help="Whose days.")]
+By = Annotated[str, typer.Option("--by", help="Who answers for it.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why.")]
+
+ISSUES = (
+    "issue",
+    "matter",
+    "portfolio",
+    "native_code",
+    "since",
+    "until",
+    "amount",
+    "says",
+    "age_days",
+    "state",
+    "accepted_by",
+    "resolved_by",
+)
+PROOF = (
+    "portfolio", "native_code", "opening", "document", "entries", "pages", "first_event_at", "last_event_at", "breaks", "read_through",
+    "live_balance", "computed_balance", "tie_out", "balance_status", "movements_status", "status_reasons",
+)  # fmt: skip
+
+
+@app.command()
+def issues(
+    everything: Annotated[bool, typer.Option("--all", help="Also what was accepted.")] = False,
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """The inbox: what stands between the book and a lock, and what would resolve it."""
+    from pipelines import decisions, publications
+
+    house = _home(home)
+    with publications.newest(house) as newest:
+        found = decisions.issues(_journal(house), newest)
+        calendars = newest.sql("SELECT calendar FROM calendars ORDER BY calendar")["calendar"]
+        later = [decisions.post_close(_journal(house), newest, calendar) for calendar in calendars]
+    listed = found if everything else found.filter(state="OPEN")
+    _print(listed.select(ISSUES))
+    print(f"{listed.height} listed, {found.filter(state='ACCEPTED').height} accepted.")
+    for frame in later:
+        if not frame.is_empty():
+            print("Known since the lock (post-close items):")
+            _print(frame)
+
+
+@app.command()
+def accept(
+    issue: Annotated[str, typer.Argument(help="As `issues` lists it.")],
+    by: By,
+    reason: Reason,
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Accept an issue as it stands, with a name and a reason."""
+    from pipelines import decisions, publications
+
+    house = _home(home)
+    with publications.newest(house) as newest:
+        record = decisions.accept(_journal(house), newest, issue, _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC))
+    print(f"Accepted {issue}: {record.name}")
+
+
+@app.command()
+def lock(
+    through: Annotated[str, typer.Option("--through", help="The last day to lock, as 2025-01-31.")],
+    by: By,
+    reason: Reason = "month end",
+    calendar: Calendar = "utc",
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Lock every day through this one as it is known now; later knowledge no longer changes what they show."""
+    from pipelines import decisions, publications
+
+    house = _home(home)
+    with publications.newest(house) as newest:
+        record = decisions.lock(_journal(house), newest, calendar, _day(through), _said(by, "--by"), reason, datetime.now(UTC))
+    print(f"Locked {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
+
+
+@app.command()
+def reopen(
+    day: Annotated[str, typer.Option("--from", help="The first day to open again.")],
+    by: By,
+    reason: Reason,
+    calendar: Calendar = "utc",
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Open locked days again, from this one on."""
+    from pipelines import decisions
+
+    record = decisions.reopen(_journal(_home(home)), calendar, _day(day), _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC))
+    print(f"Open again from {day} on: {record.name}")
+
+
+@app.command()
+def completeness(config: ConfigOption = None, home: HomeOption = None) -> None:
+    """What is behind each account's newest balance, and what it proves."""
+    from pipelines import publications
+
+    with publications.newest(_home(home)) as newest:
+        found = newest.sql("SELECT * FROM completeness_report ORDER BY portfolio, native_code")
+    _print(found.select(PROOF))
+    print("An unbroken chain proves net change, not that every gross movement is present: two rows that cancel can be missing together.")
+
+
+@app.command()
+def month(
+    which: Annotated[str, typer.Argument(help="The month, as 2025-01.")],
+    calendar: Calendar = "utc",
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """The month's closing checklist: closed, priced, proved, accepted, locked, changed since."""
+    from pipelines import decisions, publications
+
+    house = _home(home)
+    with publications.newest(house) as newest:
+        for done, said in decisions.checklist(_journal(house), newest, calendar, _day(f"{which}-01")):
+            print(f"{'done' if done else 'OPEN'}  {said}")
+
+
+def _journal(home: Home) -> Journal:
+    from pipelines.journal import Journal
+
+    return Journal(home.journal)
+
+
+def _home(path: Path | None) -> Home:
+    from pipelines.config import Environment
+    from pipelines.home import Home
+
+    return Home((path or Environment().home).absolute())
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a day.", "Write it as 2025-01-31.") from None
+
+
+def _said(text: str, option: str) -> str:
+    if not text.strip():
+        raise UsageError(f"{option} is empty.", "A decision needs a name and a reason.")
+    return text.strip()
+
+
+def _print(frame: pl.DataFrame) -> None:
+    from pipelines import screen
+
+    screen.console().print(screen.table(frame))

@@ -1,0 +1,120 @@
+"""Days are locked as they are known; what comes to be known later is listed beside them, to the last digit, and moves none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines import book as books
+from pipelines import decisions, publications
+from pipelines.errors import ChecksFailed, UsageError
+from pipelines.home import Home
+from pipelines.journal import Journal
+from pipelines.publications import Publication
+from pipelines.sandbox.serve import Sandbox
+from tests.closing_once import House, house
+from tests.ledger_text import D, instant
+from tests.test_proving import DAYS, START, Rows, dataset, ledger, without
+
+LAST = date(2025, 1, 10)
+NOW = instant("2026-01-01")
+
+
+@contextmanager
+def published(home: Home, book: House) -> Iterator[Publication]:
+    decisions.bring_in(book.warehouse, Journal(home.journal))
+    with Publication(publications.build(home, book.warehouse, START.date(), None).path) as newest:
+        yield newest
+
+
+@contextmanager
+def running(folder: Path, rows: Rows, faults: str = "", now: int = DAYS) -> Iterator[tuple[Home, Journal, House, Sandbox]]:
+    data = dataset(folder / "data", rows)
+    (data / "faults.toml").write_text(faults)
+    home = Home(folder / "home")
+    with Sandbox(data) as sandbox, house(home.root, sandbox) as book:
+        sandbox.now = START + timedelta(days=now)
+        book.run()
+        yield home, Journal(home.journal), book, sandbox
+
+
+LATE = """
+[[late]]
+portfolio = "desk"
+native_code = "BTC"
+occurred_at = "2025-01-05T12:00:00Z"
+event_type = "match"
+amount = "-0.05"
+visible_from = "2025-01-12T12:00:00Z"
+restate = true
+"""
+
+
+def balances(source: Publication, known_at: object = None) -> dict[str, object]:
+    rows = books.at(source, books.instant_of(source, LAST, "utc"), known_at).rows  # type: ignore[arg-type]
+    return dict(rows.filter(portfolio="desk").select("native_code", "balance").iter_rows())
+
+
+def test_a_locked_day_shows_what_was_locked_and_a_late_event_stands_beside_it(tmp_path: Path) -> None:
+    with running(tmp_path, ledger(), LATE, now=11) as (home, journal, book, sandbox):
+        with published(home, book) as newest:
+            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+            locked = balances(newest)
+        sandbox.now = START + timedelta(days=DAYS)
+        book.run()
+        with published(home, book) as newest:
+            as_of = books.instant_of(newest, LAST, "utc")
+            known = decisions.known_at(journal, newest, "utc", as_of)
+            assert balances(newest, known) == locked
+            assert balances(newest)["BTC"] == locked["BTC"] - D("0.05")  # type: ignore[operator]
+            [item] = decisions.post_close(journal, newest, "utc").to_dicts()
+            assert (item["portfolio"], item["native_code"], item["balance_change"]) == ("desk", "BTC", D("-0.05"))
+            assert (item["balance"], item["balance_now"]) == (locked["BTC"], locked["BTC"] - D("0.05"))  # type: ignore[operator]
+            assert decisions.known_at(journal, newest, "utc", as_of + timedelta(microseconds=1)) is None
+            said = [line for _, line in decisions.checklist(journal, newest, "utc", date(2025, 1, 1))]
+            assert said[0] == "12 of 31 days are closed"
+            assert said[3] == "not locked", "the month's last day is not"
+            decisions.reopen(journal, "utc", date(2025, 1, 5), "bob", "restate", NOW)
+            assert decisions.known_at(journal, newest, "utc", as_of) is None
+            assert [(lock.first, lock.last) for lock in decisions.locks(journal, "utc")] == [(date(2025, 1, 1), date(2025, 1, 4))]
+            decisions.lock(journal, newest, "utc", LAST, "bob", "restated", NOW)
+            assert balances(newest, decisions.known_at(journal, newest, "utc", as_of)) == balances(newest)
+
+
+def test_an_exception_must_be_accepted_by_name_before_a_lock(tmp_path: Path) -> None:
+    with running(tmp_path, without(3)) as (home, journal, book, _), published(home, book) as newest:
+        with pytest.raises(ChecksFailed, match=r"BREAK desk BTC \([0-9a-f]{8}\); BREAK perps USDC"):
+            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+        for issue in decisions.issues(journal, newest).filter(matter="BREAK")["issue"]:
+            decisions.accept(journal, newest, issue, "ann", "the venue confirmed it", NOW)
+        accepted = decisions.issues(journal, newest).filter(state="ACCEPTED")
+        assert accepted.select("accepted_by", "accepted_because").unique().rows() == [("ann", "the venue confirmed it")]
+        assert decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW).words["first"] == "2025-01-01"
+        with pytest.raises(UsageError, match="locked already"):
+            decisions.lock(journal, newest, "utc", LAST, "ann", "again", NOW)
+        decisions.bring_in(book.warehouse, journal)
+        assert book.warehouse.sql("SELECT count(*) AS n FROM decisions")["n"][0] == 4
+
+
+def test_a_portfolio_that_is_no_longer_read_stops_the_lock(tmp_path: Path) -> None:
+    with running(tmp_path, ledger(), now=8) as (home, journal, book, sandbox):
+        left = tuple(p for p in book.config.portfolio if p.name != "perps")
+        book.config = book.config.model_copy(update={"portfolio": left})
+        sandbox.now = START + timedelta(days=DAYS)
+        book.run()
+        with published(home, book) as newest, pytest.raises(ChecksFailed, match="perps is STALE from 2025-01-09 on"):
+            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+
+
+def test_a_day_that_is_not_closed_cannot_be_locked_nor_an_unlocked_one_reopened(tmp_path: Path) -> None:
+    with running(tmp_path, ledger()) as (home, journal, book, _), published(home, book) as newest:
+        with pytest.raises(UsageError, match="2025-03-01 is not closed"):
+            decisions.lock(journal, newest, "utc", date(2025, 3, 1), "ann", "month end", NOW)
+        with pytest.raises(UsageError, match="is not locked"):
+            decisions.reopen(journal, "utc", LAST, "ann", "why", NOW)
+        with pytest.raises(UsageError, match="no issue 'nothing'"):
+            decisions.accept(journal, newest, "nothing", "ann", "why", NOW)
