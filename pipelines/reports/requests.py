@@ -84,7 +84,7 @@ class Requests:
         taken = REQUESTS.update().where(REQUESTS.c.number == oldest, REQUESTS.c.status == "pending")
         with self.store.begin() as transaction:
             change = taken.values(status="creating", attempts=REQUESTS.c.attempts + 1).returning(*REQUESTS.c)
-            return transaction.execute(change).mappings().one_or_none()  # type: ignore[no-any-return]
+            return transaction.execute(change).mappings().one_or_none()
 
     def ready(self, report_id: str, document: str) -> None:
         self._change(report_id, self._ended("ready") | {"document": document})

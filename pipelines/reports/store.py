@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -83,7 +84,7 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def begin(self) -> Any:
+    def begin(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that holds the file's write lock from its first statement: what it reads stays true until it writes."""
         return self._engine.begin()
 
@@ -102,7 +103,7 @@ def file_of(home: Home) -> str:
 
 def _prepare(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy says BEGIN, the driver does not
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -12,6 +12,7 @@ import pytest
 from dagster import DagsterInvalidConfigError
 
 from pipelines.defs.reports import one_statement, pending_reports, report_requests
+from pipelines.defs.show import newest_statement
 from pipelines.errors import UsageError
 from pipelines.reports.making import daemon_lives, workshop
 from tests.reports.house import CLOSE, House
@@ -105,6 +106,13 @@ def test_the_launchpads_form_makes_a_statement(house, instance) -> None:
     assert told["charts"].count("data:image/svg+xml;base64,") >= 2
     day = said(launch(instance, day="2025-01-31", format="csv", scope="treasury", grouping="asset"), "make_statement")
     assert (day["file"], day["sha256"]) == (told["file"], told["sha256"]), "the same question, the stored bytes"
+
+
+def test_daily_statements_show_the_newest_day(house) -> None:
+    told = newest_statement(house.home)
+    assert (told["as_of"], told["rows"], told["unpriced"]) == (CLOSE, 13, 3)
+    assert "| acme | USD |" in told["totals"].value
+    assert "data:image/svg+xml;base64," in told["charts"].value
 
 
 def test_the_form_refuses_what_it_does_not_know(house, instance) -> None:
