@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from inspect import getdoc
@@ -105,6 +105,8 @@ def default(field: FieldInfo) -> str:
         return "required"
     if value is None:
         return "–"
+    if isinstance(value, Mapping):
+        return "`{ " + ", ".join(f'"{k}" = "{v}"' for k, v in value.items()) + " }`"
     if isinstance(value, tuple):
         return "`[" + ", ".join(f'"{v}"' for v in value) + "]`"
     if isinstance(value, bool):
@@ -121,8 +123,8 @@ def word(annotation: Any, marks: Iterable[Any] = ()) -> str:
         return said
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in args)
-    if origin is tuple:
-        return f"list of {word(args[0])}s"
+    if origin in (tuple, Mapping):
+        return f"list of {word(args[0])}s" if origin is tuple else f"table: {word(args[0])} = one of {word(args[1])}"
     if origin in (Union, UnionType):
         return " or ".join(word(part) for part in args if part is not NoneType)
     return PLAIN[annotation]

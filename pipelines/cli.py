@@ -154,6 +154,29 @@ def explain(
 
 
 @app.command()
+def compare(
+    portfolio: Annotated[str, typer.Option("--portfolio", help="A portfolio at coinbase.")],
+    as_of: AsOf = None,
+    day: Day = None,
+    calendar: Calendar = "utc",
+    again: Annotated[bool, typer.Option("--again", help="Order a new report, though one is kept.")] = False,
+    form: Annotated[Literal["table", "csv"], typer.Option("--format")] = "table",
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """The venue's own balance report beside the published book, line by line; 1 where something is unexplained."""
+    from pipelines import comparing, publications, screen
+    from pipelines.config import load
+
+    book = _home(home)
+    with publications.newest(book) as newest:
+        moment = _moment(newest, as_of, day, calendar)
+    found = comparing.compare(load(_config(config)), book, portfolio, moment, again)
+    screen.show_comparison(found.rows, found.refused, form)
+    raise typer.Exit(bool(found.unexplained))
+
+
+@app.command()
 def sandbox(
     dataset: Annotated[Path, typer.Option("--dataset", help="The folder to replay.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 0,

@@ -9,7 +9,7 @@ import ipaddress
 import os
 import stat
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -183,6 +183,27 @@ class Policy(Frozen):
         return self
 
 
+Columns = Mapping[str, Literal["native_code", "balance", "price", "currency", "value", "as_of", "ignore"]]
+_COLUMNS: Columns = {
+    "portfolio": "ignore",
+    "currency": "native_code",
+    "balance": "balance",
+    "balance unit": "ignore",
+    "price": "price",
+    "price unit": "currency",
+    "value": "value",
+    "value unit": "ignore",
+    "as of": "as_of",
+}
+
+
+class BalanceReport(Frozen):
+    """How Coinbase's own balance reports are read: nobody publishes the header of their CSV."""
+
+    columns: Columns = Field(default=_COLUMNS, description="heading in the file → what it is, or ignore; one that is not here is refused")
+    wait: float = Field(default=600.0, gt=0, description="seconds a report may take to be made")
+
+
 class Opening(Frozen):
     """An asserted opening balance, with the document that proves it."""
 
@@ -248,6 +269,7 @@ class Config(Frozen):
     portfolio: tuple[Portfolio, ...] = Field(min_length=1)
     pull: Pulling = Pulling()
     prices: Prices = Prices()
+    balance_report: BalanceReport = BalanceReport()
     policy: tuple[Policy, ...] = ()
     opening: tuple[Opening, ...] = ()
     asset: tuple[Asset, ...] = ()

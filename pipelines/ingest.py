@@ -250,4 +250,5 @@ _KINDS: dict[str, _Kind] = {
     "PRODUCTS": _products,
     "CANDLES": _candles,
     "CURRENCIES": _currencies,
+    "REPORT": lambda *_: None,  # the venue's own report is compared with the book, and is no part of it
 }

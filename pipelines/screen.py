@@ -12,10 +12,10 @@ from rich.text import Text
 
 from pipelines.book import Snapshot
 from pipelines.errors import visible
-from pipelines.exports.text import instant, plain
+from pipelines.exports.text import csv, instant, plain
 
 WIDE = 220  # columns, where nobody's terminal says how many
-NUMBERS = ("balance", "pending_balance", "price", "value")
+NUMBERS = ("balance", "pending_balance", "price", "value", "our_balance", "difference", "our_price", "price_24", "price_25")
 BY_PORTFOLIO = (
     "portfolio",
     "native_code",
@@ -64,6 +64,24 @@ def show_book(snapshot: Snapshot, by: str) -> None:
         out.print(f"Priced subtotal of {row['entity']}: {row['currency']} {row['value']} ({row['price_basis']}, {row['rows']} rows)")
     for row in plain(snapshot.unpriced()).to_dicts():
         out.print(visible(f"Unpriced: {row['portfolio']} {row['native_code']} {row['balance']} ({row['reason']})"))
+
+
+def show_comparison(rows: pl.DataFrame, refused: pl.DataFrame, form: str) -> None:
+    """The venue's report beside the book; what could not be read stands below."""
+    if form == "csv":
+        print(csv(rows), end="")
+        return
+    held = rows.filter((pl.col("balance") != 0) | (pl.col("our_balance") != 0).fill_null(True) | (pl.col("balance_label") != "EXACT"))
+    if set(held["price_label"].drop_nulls()) <= {"EXACT"}:  # nothing is left for the other rules to explain
+        held = held.drop("our_basis", "price_24", "price_25")
+    out = console()
+    out.print(table(held))
+    out.print(f"{rows.height - held.height} more codes are at zero on both sides." if rows.height > held.height else "", end="\n")
+    for what in ("balance_label", "price_label"):
+        counts = rows[what].drop_nulls().value_counts().sort(what).iter_rows()
+        out.print(f"{what.removesuffix('_label').capitalize()}s: " + ", ".join(f"{n} {label}" for label, n in counts) + ".")
+    for row in refused.to_dicts():
+        out.print(Text(f"Not read: {row['row']} ({row['reason']})"))
 
 
 def table(frame: pl.DataFrame) -> Table:

@@ -335,7 +335,7 @@ VENUE_BALANCES = Table(
             "scope",
             TEXT,
             "account is in the book; the others are held beside it",
-            values=("account", "sub_accounts", "spot", "hold", "pending"),
+            values=("account", "sub_accounts", "spot", "hold", "pending", "equity", "position"),
         ),
         Column("amount", MONEY, "units held"),
         Column("asked_at", INSTANT, "when the reply was complete"),

@@ -60,6 +60,7 @@ LAYERS = {
     "reports.serve": ("config errors reports", "starlette uvicorn"),
     "reports.vault": ("errors home", "cryptography"),
     "reports.commands": ("*", "typer"),
+    "comparing": ("archive book config errors home ingest pages publications stages tables venues warehouse", "polars"),
     "doctor": ("*", ""),
     "demo": ("*", ""),
     "running": ("*", ""),

@@ -1,4 +1,7 @@
-"""Coinbase Exchange, the private side: who may ask, accounts, ledgers, profiles. Newest first, 16 decimals, cursors in headers."""
+"""Coinbase Exchange, the private side: who may ask, accounts, ledgers, profiles. Newest first, 16 decimals, cursors in headers.
+
+Reports are `reports`' work.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from pipelines.sandbox.ledger import Event
 from pipelines.sandbox.limits import Clock, PerCaller, TokenBucket
 from pipelines.sandbox.names import CoinbaseKey, coinbase_key, number, same_uuid, uuid
 from pipelines.sandbox.replay import Account, Replayed, World
+from pipelines.sandbox.reports import Reports
 from pipelines.sandbox.values import DAY, EXACT, fixed, loose_instant, micros, printed, short
 from pipelines.sandbox.web import Answer, Asked, Seen, answer, route
 
@@ -43,6 +47,7 @@ class Coinbase:
         self._keys = {coinbase_key(name).key: (coinbase_key(name), profile) for name, profile in self._profiles.items()}
         self._pairs = {(p["base_currency"], p["quote_currency"]): p["id"] for p in world.dataset.products}
         self._limits = PerCaller(lambda: TokenBucket(15, 30, clock))
+        self._reports = Reports(world, self.allowed, profile_id)
 
     def routes(self, seen: Seen) -> list[Route]:
         paths = {
@@ -52,16 +57,16 @@ class Coinbase:
             "/profiles": self.profiles,
             "/profiles/{profile_id}": self.profile,
         }
-        return [route(seen, template, handler) for template, handler in paths.items()]
+        return [*(route(seen, template, handler) for template, handler in paths.items()), *self._reports.routes(seen)]
 
     def unknown(self, asked: Asked) -> Response:
         """Who is asking matters first, even where nothing is."""
-        self._allowed(asked)
+        self.allowed(asked)
         refuse(404, "NotFound")
 
     # who may ask
 
-    def _allowed(self, asked: Asked) -> Replayed:
+    def allowed(self, asked: Asked) -> Replayed:
         key, profile = self._authentic(asked)
         if not self._limits[key.key].take():
             refuse(429, "Private rate limit exceeded")
@@ -94,7 +99,7 @@ class Coinbase:
     # accounts and profiles
 
     def accounts(self, asked: Asked) -> Response:
-        profile = self._allowed(asked)
+        profile = self.allowed(asked)
         return answer([self._account(profile, account) for account in profile.accounts.values()])
 
     def account(self, asked: Asked) -> Response:
@@ -102,7 +107,7 @@ class Coinbase:
 
     def _found(self, asked: Asked) -> tuple[Replayed, Account]:
         """The account of the path, if it is of the key's own profile."""
-        profile = self._allowed(asked)
+        profile = self.allowed(asked)
         for account in profile.accounts.values():
             if same_uuid(asked.path["account_id"], account_id(profile.name, account.code)):
                 return profile, account
@@ -123,12 +128,12 @@ class Coinbase:
         }
 
     def profiles(self, asked: Asked) -> Response:
-        own = self._allowed(asked)
+        own = self.allowed(asked)
         active = asked.query.get("active", "true") != "false"  # none was ever deactivated
         return answer([self._profile(p) for p in self._siblings(own)] if active else [])
 
     def profile(self, asked: Asked) -> Response:
-        own = self._allowed(asked)
+        own = self.allowed(asked)
         for profile in self._siblings(own):
             if same_uuid(asked.path["profile_id"], profile_id(profile.name)):
                 return answer(self._profile(profile))

@@ -14,9 +14,10 @@ What happens on the way (decided by counting requests whose path holds `path`):
     [[empty]]            200 and no rows                     [[duplicate]]         the page's newest row stands twice
     [[unknown_event]]    the newest row's type is `name`     [[unknown_currency]]  the newest row's currency is `name`
     [[expired_token]]    401, the token is too old           [[skew]]              the venue's wire clock is off by seconds
+    [[expired_report]]   a report, or with path "/reports/" its order, is gone before its time
     [[drift]]            the data clock moves on by seconds before the reply: events arrive during a walk
-Each takes path (default: every path), after (so many are spared first, default 0), times (how many are hit, default 1; 0: all of
-them) and chance (default 1). `seed` at the top of the file makes chance come out the same way each time.
+Each takes path (default: every path; of expired_report: where the files lie), after (so many are spared first, default 0), times (how
+many are hit, default 1; 0: all of them) and chance (default 1). `seed` at the top of the file makes chance come out the same each time.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ MEND = "Mend that entry."
 ON_THE_WAY: Mapping[str, tuple[str, ...]] = {
     "latency": ("seconds",), "drip": ("seconds",), "storm": (), "failure": (), "reset": (), "truncated": (), "garbage": (), "shape": (),
     "empty": (), "duplicate": (), "unknown_event": (), "unknown_currency": (), "expired_token": (), "skew": ("seconds",),
-    "drift": ("seconds",),
+    "drift": ("seconds",), "expired_report": (),
 }  # fmt: skip
 """What happens to a request or its reply, with the keys that must be given."""
+USUAL_PATH: Mapping[str, Mapping[str, Any]] = {"expired_report": {"path": "/report-files/"}}
 SHOWN = ("late", "restated_candle", "missing_candles")
 
 
@@ -282,4 +284,4 @@ def _missing(entry: _Entry, dataset: Dataset) -> Missing:
 
 def _on_the_way(kind: str, entry: _Entry) -> OnTheWay:
     floats = {key: float(entry[key]) for key in ("chance", "seconds") if key in entry.values}
-    return OnTheWay(kind, **{**entry.values, **floats})
+    return OnTheWay(kind, **{**USUAL_PATH.get(kind, {}), **entry.values, **floats})

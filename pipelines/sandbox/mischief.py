@@ -48,7 +48,7 @@ class Mischief:
         return [dice.fault for dice in self._dice if dice.fault.path in path and dice.roll()]
 
 
-_REFUSED = ("storm", "failure", "expired_token")
+_REFUSED = ("storm", "failure", "expired_token", "expired_report")
 
 
 class _Dice:

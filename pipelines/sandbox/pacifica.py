@@ -14,7 +14,7 @@ from pipelines.sandbox.ledger import COLLATERAL, Event
 from pipelines.sandbox.limits import Clock, PerCaller, RollingWindow
 from pipelines.sandbox.names import base58, from_base58, pacifica_account, pacifica_api_key
 from pipelines.sandbox.replay import Replayed, World
-from pipelines.sandbox.values import fixed, short
+from pipelines.sandbox.values import fixed, plus, short
 from pipelines.sandbox.web import Answer, Asked, Handler, Seen, answer, route
 
 BASE = "/api/v1"
@@ -47,6 +47,7 @@ class Pacifica:
         settings = self._world.settings
         history = self._charged(self.history, settings.page_credits, settings.page_credits_with_key)
         paths = {"/account": self._charged(self.account), "/account/balance/history": history, "/info": self._charged(self.info)}
+        paths["/positions"] = self._charged(self.positions)
         return [route(seen, BASE + template, handler) for template, handler in paths.items()]
 
     def unknown(self, _: Asked) -> Response:
@@ -94,6 +95,10 @@ class Pacifica:
         data = self._account(account)
         return _success([data] if self._world.settings.account_as_list else data)
 
+    def positions(self, asked: Asked) -> Response:
+        held = self._world.settings.positions if self._found(asked) else ()
+        return _success([_position(*position) for position in held], last_order_id=1)
+
     def _found(self, asked: Asked) -> Replayed | None:
         """None for an address that never was, where the settings say so."""
         address = asked.query.get("account", "")
@@ -107,10 +112,12 @@ class Pacifica:
         balance, pending = account.accounts[COLLATERAL].balance(self._world.now)
         rows = account.rows(self._world.now)
         nothing = dict.fromkeys(("pending_interest", "spot_collateral", "spot_market_value", "total_margin_used", "cross_mmr"), "0")
-        whole = dict.fromkeys(("account_equity", "cross_account_equity", "available_to_spend", "available_to_withdraw"), short(balance))
-        counts = dict.fromkeys(("positions_count", "orders_count", "stop_orders_count"), 0)
+        settings = self._world.settings
+        whole = dict.fromkeys(("available_to_spend", "available_to_withdraw"), short(balance))
+        whole |= dict.fromkeys(("account_equity", "cross_account_equity"), short(plus(balance, Decimal(settings.unrealised))))
+        counts = {"positions_count": len(settings.positions), "orders_count": 0, "stop_orders_count": 0}
         fees = {"fee_level": 0, "maker_fee": "0.00015", "taker_fee": "0.0004"}
-        moved = {"updated_at": rows[-1].at // 1000 if rows else 0, "spot_balances": []}
+        moved = {"updated_at": rows[-1].at // 1000 if rows else 0, "spot_balances": [_spot(*held) for held in settings.spot]}
         return {"balance": short(balance), "pending_balance": short(pending)} | fees | whole | nothing | counts | moved
 
     def history(self, asked: Asked) -> Response:
@@ -152,6 +159,15 @@ class Pacifica:
 
 def _success(data: object, **more: object) -> Response:
     return answer({"success": True, "data": data, **more, "error": None, "code": None})
+
+
+def _spot(symbol: str, amount: str) -> dict[str, Any]:
+    return {"symbol": symbol, "amount": amount, "available_to_withdraw": amount, "pending_balance": "0"}
+
+
+def _position(symbol: str, side: str, amount: str) -> dict[str, Any]:
+    held = {"symbol": symbol, "side": side, "amount": amount, "entry_price": "100", "margin": "0", "funding": "0"}
+    return held | {"isolated": False, "liquidation_price": None, "created_at": 0, "updated_at": 0}
 
 
 def _market(base: str, created: int) -> dict[str, Any]:

@@ -112,6 +112,7 @@ class World:
     now: int
     settings: Settings = field(default_factory=Settings)
     faults: Faults = field(default_factory=Faults)
+    base_url: str = ""  # where the venues are reached; known once they listen
 
     def portfolios(self, venue: str, always: Iterable[str] = ()) -> Mapping[str, Replayed]:
         """The portfolios of one venue; `always`: codes it lists whether held or not."""

@@ -93,6 +93,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         listener = _listen(self._port)
         self._port = listener.getsockname()[1]
+        self._world.base_url = self.base_url
         app: ASGIApp = _app(self._world, self.requests, self._scale)
         calm = not self._world.faults.on_the_way
         self._server = _Server(Dated(app, self._world) if calm else Mischief(app, self._world, self.faults_met), listener)

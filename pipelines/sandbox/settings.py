@@ -18,6 +18,9 @@ class Settings:
     candle_start_rounds_down: bool = False  # an unaligned `start` also yields the bucket it lies in
     newest_candles: int = 350  # rows of the window that is returned when a bound is missing
 
+    report_seconds: tuple[float, float] = (0.2, 0.6)  # after which a report is being made, and is made
+    report_hours_inclusive: bool = False  # a report's price counts the hour that begins at its instant as well
+
     # CryptoFuse
     balances_shape: Literal["maps", "list", "nested"] = "maps"
     currencies_in_envelope: bool = True  # {"currencies": […]} instead of a bare list
@@ -36,6 +39,9 @@ class Settings:
     shown_without_trades: tuple[str, ...] = PACIFICA_SHOWN
     unknown_address: Literal["not_found", "empty"] = "not_found"
     unknown_key: Literal["refused", "ignored"] = "refused"
+    positions: tuple[tuple[str, str, str], ...] = ()  # symbol, side and amount of what every account holds open
+    spot: tuple[tuple[str, str], ...] = ()  # symbol and amount
+    unrealised: str = "0"  # what open positions add to the balance of every account
     account_as_list: bool = False  # the older form of /account
     credits: int = 100  # of an address without a key, in 60 s
     credits_with_key: int = 300

@@ -19,14 +19,14 @@ _CANDLE = re.compile(rb"\[(\d[^\[\]]*)\]")
 
 
 def refusal(fault: OnTheWay, path: str) -> Response:
-    """429, 401 or 5xx as the venue of this path words it."""
-    status = {"storm": 429, "expired_token": 401}.get(fault.kind, fault.status)
+    """429, 401, 404 or 5xx as the venue of this path words it."""
+    status = {"storm": 429, "expired_token": 401, "expired_report": 404}.get(fault.kind, fault.status)
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     return answer(_worded(path, status), status, headers)
 
 
 def _worded(path: str, status: int) -> dict[str, Any]:
-    words = {429: "Rate limit exceeded", 401: "Token expired"}.get(status, "Internal server error")
+    words = {429: "Rate limit exceeded", 401: "Token expired", 404: "NotFound"}.get(status, "Internal server error")
     if path.startswith("/api/v1/"):
         return {"success": False, "data": None, "error": words, "code": status}
     if path.startswith(("/o/", "/user/")) or path == "/currencies/":

@@ -87,7 +87,7 @@ class House:
 
     def asked(self, question: Question) -> str:
         whose = f" for portfolio {self.portfolio}" if self.portfolio else ""
-        return f"{question.method} {question.path}{whose} at {self.venue}"
+        return f"{question.method} {question.path.partition('?')[0]}{whose} at {self.venue}"
 
 
 class Door:
@@ -139,7 +139,7 @@ class Door:
             return await self._patiently(question, auth)
 
     async def _patiently(self, question: Question, auth: Auth) -> Reply:
-        budget = _Budget(self._patience)
+        budget = _Budget(self._patience, question.once)
         p = self._patience
         attempts = stamina.retry_context(
             on=budget, attempts=p.attempts, timeout=None, wait_initial=p.first, wait_max=p.longest, wait_jitter=p.jitter
@@ -169,7 +169,11 @@ class Door:
         return reply
 
     async def _exchange(self, question: Question, auth: Auth, asked: str) -> Reply:
-        request = self._http.build_request(question.method, question.path, params=question.query, data=question.form)
+        request = self._http.build_request(
+            question.method, question.path, params=question.query or None, data=question.form, content=question.content or None
+        )
+        if question.content:
+            request.headers["Content-Type"] = "application/json"
         request.headers.update(auth.headers(Leaving(question.method, request.url.raw_path, request.content)))
         response = await self._http.send(request, stream=True)
         try:
@@ -197,12 +201,13 @@ def _trouble(failure: Exception, asked: str, timeout: float) -> VenueError:
 class _Budget:
     """stamina's question after a failure: try again, and when? The limiter's queue does not count."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, once: bool) -> None:
+        self._once = once
         self._total, self._jitter, self._began = patience.total, patience.jitter, time.monotonic()
         self.queued = 0.0
 
     def __call__(self, error: Exception) -> bool | float:
-        if not isinstance(error, VenueError) or not error.again:
+        if not isinstance(error, VenueError) or not error.again or (self._once and isinstance(error, Unreachable)):
             return False
         left = self._total - (time.monotonic() - self._began - self.queued)
         pause = error.retry_after if isinstance(error, RateLimited) else None

@@ -31,7 +31,9 @@ class Question:
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "GET"
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    content: bytes = field(default=b"", repr=False)  # JSON
     cost: float = 1
+    once: bool = False  # asking twice would do it twice: not repeated where it may have been heard
 
 
 @dataclass(frozen=True)

@@ -185,3 +185,22 @@ def test_an_hour_is_not_asked_for_before_it_is_final(data: Path, tmp_path: Path)
 
 def newest_hour(book: House) -> object:
     return book.facts()["candles"]["start"].max()
+
+
+def test_what_is_held_beside_a_perpetual_balance_is_read_live(data: Path, tmp_path: Path) -> None:
+    held = {"positions": (("BTC", "ask", "0.25"),), "spot": (("SOL", "3"),), "unrealised": "-7.5"}
+    with venues(data, now=instant("2025-04-30"), **held) as sandbox, house(tmp_path, sandbox.config_text(), 100) as book:
+        assert book.run() == {}
+        beside = "SELECT native_code, scope, amount FROM venue_balances WHERE portfolio = 'perps' AND scope NOT IN ('account', 'pending')"
+        [balance] = book.warehouse.sql("SELECT amount FROM venue_balances WHERE portfolio = 'perps' AND scope = 'account'")["amount"]
+        assert sorted(book.warehouse.sql(beside).rows()) == [
+            ("BTC", "position", D("-0.25")), ("SOL", "spot", D(3)), ("USDC", "equity", balance - D("7.5"))
+        ]  # fmt: skip
+        assert set(book.warehouse.sql("SELECT native_code FROM accounts WHERE portfolio = 'perps'")["native_code"]) == {"USDC"}
+        assert sandbox.requests["GET", "/api/v1/positions", 200] == 1
+
+
+def test_where_no_position_is_open_none_is_asked_for(data: Path, tmp_path: Path) -> None:
+    with venues(data) as sandbox, house(tmp_path, sandbox.config_text(), 100) as book:
+        assert book.run() == {}
+        assert sandbox.requests["GET", "/api/v1/positions", 200] == 0

@@ -141,3 +141,12 @@ def test_credits_come_back_when_they_leave_the_window(dataset: Path) -> None:
         assert 429 in [ask.pacifica(HISTORY, keyed=False).status_code for _ in range(40)]
         time.sleep(0.55)
         assert ask.pacifica(HISTORY, keyed=False).status_code == 200
+
+
+def test_positions_and_spot_are_what_the_settings_say(dataset: Path) -> None:
+    with serving(dataset, positions=(("BTC", "ask", "0.25"),), spot=(("SOL", "3"),), unrealised="-7.5") as ask:
+        [position] = ask.pacifica("/positions").json()["data"]
+        account = ask.pacifica("/account").json()["data"]
+    assert (position["symbol"], position["side"], position["amount"]) == ("BTC", "ask", "0.25")
+    assert (account["positions_count"], account["account_equity"]) == (1, "1432.249999")
+    assert account["spot_balances"][0]["symbol"] == "SOL"

@@ -46,6 +46,7 @@ def test_an_account_shows_collateral_pending_and_spot():
     assert reading.rows.select("native_code", "scope", "amount").rows() == [
         ("USDC", "account", D(2000)),
         ("USDC", "pending", D(5)),
+        ("USDC", "equity", D("2150.25")),
         ("SOL", "spot", D("1.5")),
     ]
     assert balances([account])[1].rows.equals(reading.rows), "an older form is a list of one"
@@ -55,7 +56,18 @@ def test_an_account_shows_collateral_pending_and_spot():
 def test_a_captured_reply_of_the_testnet_is_read():
     captured = json.loads(CAPTURED.read_text())["GET /api/v1/account"]
     _, reading = wire.read_balances("pacifica", [page("pacifica", "account", captured, ASKED)])
-    assert reading.rows.select("native_code", "scope", "amount").rows() == [("USDC", "account", D("100.717133")), ("USDC", "pending", D(0))]
+    assert reading.rows.select("native_code", "scope", "amount").rows()[:2] == [
+        ("USDC", "account", D("100.717133")),
+        ("USDC", "pending", D(0)),
+    ]
+
+
+def test_open_positions_are_signed_and_no_balance():
+    held = [("BTC", "bid", "0.5"), ("ETH", "ask", "2"), ("SOL", "sideways", "1"), ("BTC", "bid", "1")]
+    rows = [{"symbol": symbol, "side": side, "amount": amount, "entry_price": "1"} for symbol, side, amount in held]
+    _, reading = wire.read_balances("pacifica", [page("pacifica", "positions", {"success": True, "data": rows}, ASKED)])
+    assert reading.rows.select("native_code", "scope", "amount").rows() == [("BTC", "position", D("0.5")), ("ETH", "position", D(-2))]
+    assert reading.refused["reason"].to_list() == ["side 'sideways' is neither bid nor ask", "position BTC is listed twice"]
 
 
 def test_events_come_out_oldest_first_in_usdc_and_keep_their_pending_balance():

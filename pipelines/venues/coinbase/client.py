@@ -1,7 +1,7 @@
 """Coinbase Exchange over HTTP: accounts, ledgers, products, candles, time → pages. What they say is `wire`'s to read.
 
 Private questions are signed over the exact bytes of the path sent. A ledger asked without dates is cut to one day, so both dates
-are always sent. Reports do not belong here.
+are always sent. How a report comes about is `reports`' work.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from urllib.parse import quote as quoted
 from pipelines.config import CoinbasePortfolio, Prices
 from pipelines.errors import ConfigError, RateLimited, VenueError
 from pipelines.pages import Page
+from pipelines.venues.coinbase.reports import Reports, Waiting
 from pipelines.venues.http import Caller, Clock, Door, House, Leaving, Patience, utc_now
 from pipelines.venues.limits import TokenBucket, shared
 from pipelines.venues.replies import LATER, Expired, Question, Quote, Refusal, Reply, by_status, retry_after
@@ -91,7 +92,7 @@ class CoinbaseClient(Caller):
         house = House(VENUE, portfolio.name, portfolio.base_url, portfolio.timeout, limiter, _judge)
         super().__init__(Door(house, self._auth.secrets, patience, clock))
         self._auth.door = self._door
-        self._limit = portfolio.page_size or PAGE_SIZE
+        self._limit, self._patience = portfolio.page_size or PAGE_SIZE, patience
 
     async def balances(self) -> list[Page]:
         page, reply = await self._door.page(Question("accounts", "/accounts"), self._auth)
@@ -124,6 +125,10 @@ class CoinbaseClient(Caller):
         reply = await self._door.ask(Question("profiles", "/profiles", {"active": "true"}), self._auth)
         rows = [row for row in _list(reply) if isinstance(row, dict)]
         return {str(row["id"]): str(row.get("name", "")) for row in rows if "id" in row and row.get("active", True)}
+
+    async def report(self, at: datetime, profile_id: str = "", waiting: Waiting | None = None) -> list[Page]:
+        """The venue's own balance report of an instant: what it tells of it, and the file."""
+        return await Reports(self._door, self._auth, profile_id, waiting, self._patience).balance(at)
 
     @property
     def identity(self) -> str:

@@ -56,6 +56,21 @@ class PacificaClient(Caller):
         page, reply = await self._get(Question("account", "/api/v1/account", {"account": self._account}))
         if not isinstance(reply.json.get("data"), dict | list):
             raise reply.unreadable()
+        return [page, *await self._positions(reply.json["data"])]
+
+    async def _positions(self, data: Any) -> list[Page]:
+        """Open positions, which are no balance: asked for where the account does not say that there are none."""
+        account = next((row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)), {})
+        if account.get("positions_count") == 0:
+            return []
+        try:
+            page, reply = await self._get(Question("positions", "/api/v1/positions", {"account": self._account}))
+        except Refusal as refusal:
+            if refusal.status == 404:
+                return []
+            raise
+        if not isinstance(reply.json.get("data"), list):
+            raise reply.unreadable()
         return [page]
 
     def history(self, account: str | None, since: datetime | None) -> AsyncIterator[Page]:  # noqa: ARG002  # one walk covers the portfolio

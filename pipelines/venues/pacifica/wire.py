@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -36,6 +37,7 @@ from pipelines.venues.reading import (
 )  # fmt: skip
 
 CODE = "USDC"  # the collateral every perpetual balance is kept in
+POSITIONS = "positions"
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -47,6 +49,7 @@ class _Envelope(msgspec.Struct):
 class _Account(msgspec.Struct):
     balance: msgspec.Raw
     pending_balance: msgspec.Raw = NOTHING
+    account_equity: msgspec.Raw = NOTHING
     spot_balances: list[msgspec.Raw] | None = None
 
 
@@ -55,23 +58,52 @@ class _Spot(msgspec.Struct):
     amount: msgspec.Raw
 
 
+class _Position(msgspec.Struct):
+    symbol: msgspec.Raw
+    side: msgspec.Raw
+    amount: msgspec.Raw
+
+
+SIDES = {"bid": 1, "long": 1, "ask": -1, "short": -1}
+_Amounts = list[tuple[str, str, Decimal]]  # code, scope, amount
+
+
 def read_balances(pages: Sequence[Page]) -> tuple[str | None, Reading]:
-    """The address that was asked for; its balance, what is pending, and what lies in spot."""
-    rows = [Row(page, position, raw) for page in pages for position, raw in enumerate(_accounts(page))]
+    """The address that was asked for; its balance, what is pending; and beside it its equity, what lies in spot, and open positions."""
+    rows = [Row(page, n, raw) for page in pages for n, raw in enumerate(_rows(page))]
     once = Once()
 
     def parse(row: Row) -> list[Values]:
-        account = struct(row.raw, _Account)
-        amounts = [(CODE, "account", exact("balance", account.balance))]
-        if account.pending_balance != NOTHING:
-            amounts.append((CODE, "pending", exact("pending_balance", account.pending_balance)))
-        spots = [struct(bytes(raw), _Spot) for raw in account.spot_balances or []]
-        amounts += [(named("symbol", spot.symbol), "spot", exact("amount", spot.amount)) for spot in spots]
+        amounts = _position(row.raw) if row.page.endpoint == POSITIONS else _account(row.raw)
         for code, scope, _ in amounts:
             once(f"{scope} {code}")
         return [{"native_code": code, "scope": scope, "amount": amount} for code, scope, amount in amounts]
 
     return _address(pages), read(BALANCES, rows, parse)
+
+
+def _account(raw: bytes) -> _Amounts:
+    account = struct(raw, _Account)
+    amounts = [(CODE, "account", exact("balance", account.balance))]
+    if account.pending_balance != NOTHING:
+        amounts.append((CODE, "pending", exact("pending_balance", account.pending_balance)))
+    if account.account_equity != NOTHING:
+        amounts.append((CODE, "equity", exact("account_equity", account.account_equity)))
+    spots = [struct(bytes(raw), _Spot) for raw in account.spot_balances or []]
+    return amounts + [(named("symbol", spot.symbol), "spot", exact("amount", spot.amount)) for spot in spots]
+
+
+def _position(raw: bytes) -> _Amounts:
+    """Signed: what was sold is negative."""
+    position = struct(raw, _Position)
+    side = named("side", position.side).lower()
+    if side not in SIDES:
+        raise BadRow(f"side {side!r:.40} is neither bid nor ask")
+    return [(named("symbol", position.symbol), "position", SIDES[side] * abs(exact("amount", position.amount)))]
+
+
+def _rows(page: Page) -> list[bytes]:
+    return [bytes(raw) for raw in _events(page)] if page.endpoint == POSITIONS else _accounts(page)
 
 
 def _accounts(page: Page) -> list[bytes]:
