@@ -178,20 +178,21 @@ class _Walker:
         """Each account's walk as it comes home. The trouble of one is raised when the others are done."""
         room = asyncio.Semaphore(AT_ONCE)
 
-        async def walk(code: str, account: str | None) -> Batch | BaseException:
+        async def walk(code: str, account: str | None) -> list[Batch] | BaseException:
             async with room:
                 try:
-                    return await self._history(client, code, account)
+                    return await self._asked_again(client, account, await self._history(client, code, account))
                 except (VenueError, ConfigError) as error:
                     return error
 
         failed: list[BaseException] = []
         for home in asyncio.as_completed([walk(*subject) for subject in subjects]):
             walked = await home
-            if isinstance(walked, Batch):
-                yield walked
-            else:
+            if isinstance(walked, BaseException):
                 failed.append(walked)
+            else:
+                for batch in walked:
+                    yield batch
         if failed:
             raise failed[0]
 
@@ -227,6 +228,19 @@ class _Walker:
             if not known or self._joins(batch, accounts):
                 break
         return batch
+
+    async def _asked_again(self, client: venues.Client, account: str | None, batch: Batch) -> list[Batch]:
+        """The walk; and once more, from where its rows first fail to explain each other: what a venue left out may come the second time."""
+        try:
+            broken = walks.breaks(self.puller.warehouse, batch)
+        except Unreadable:
+            return [batch]
+        if broken.is_empty():
+            return [batch]
+        since: datetime = broken["since"].sort()[0]
+        asked_at = self.puller.clock()
+        pages = [page async for page in client.history(account, since)]
+        return [batch, self._batch("HISTORY", batch.subject, since, asked_at, pages)]
 
     def _steps_back(self, known: list[datetime], code: str) -> Iterator[datetime]:
         """How far to walk at first, and then ever further; nowhere but to the beginning where that is due."""

@@ -12,8 +12,8 @@ import polars as pl
 
 from pipelines.histories import among
 from pipelines.pages import Batch
-from pipelines.stages import ledger
-from pipelines.tables import POSTINGS
+from pipelines.stages import chain, ledger
+from pipelines.tables import INT, MONEY, POSTINGS
 from pipelines.venues import wire
 from pipelines.warehouse import Warehouse
 
@@ -79,6 +79,29 @@ def _refused(warehouse: Warehouse, batch: Batch, now: pl.DataFrame) -> int:
         batch.portfolio,
     )
     return now.height + waiting.join(now, on="row", how="anti").height
+
+
+def breaks(warehouse: Warehouse, batch: Batch) -> pl.DataFrame:
+    """Where the rows of the walk do not explain each other, and nobody knew of it yet: native_code, since, until, missing."""
+    rows = wire.read_history(batch.venue, batch.pages).rows.with_columns(
+        native_code=pl.coalesce(pl.lit(batch.subject or None), "native_code")
+    )
+    codes = rows.select("native_code").drop_nulls().unique().sort("native_code").with_row_index("n")
+    codes = codes.select("native_code", account_id=pl.col("n").cast(INT))
+    mine = rows.join(codes, on="native_code", how="inner", maintain_order="left")
+    nothing = codes.select("account_id", balance_before=pl.lit(None, MONEY), pending_before=pl.lit(None, MONEY))
+    shown = ledger.postings(mine.lazy(), nothing.lazy(), batch.venue).collect()
+    standing = codes.select("account_id").join(pl.DataFrame(schema=chain.STANDING), on="account_id", how="left")
+    found = chain.prove(standing.with_columns(position=pl.lit(-1, INT)), shown).breaks.filter(pl.col("kind") == "BALANCE")
+    known = warehouse.sql(
+        "SELECT native_code, until, missing FROM chain_breaks JOIN accounts USING (account_id) WHERE retired_at IS NULL AND portfolio = ?",
+        batch.portfolio,
+    )
+    return (
+        found.join(codes, on="account_id")
+        .select("native_code", "since", "until", "missing")
+        .join(known, on=["native_code", "until", "missing"], how="anti")
+    )
 
 
 def walked(batch: Batch, accounts: pl.DataFrame) -> pl.DataFrame:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 
+from pipelines import pull
+from pipelines.pages import Page
 from pipelines.sandbox.serve import Sandbox
 from pipelines.tables import CHAIN_BREAKS, COMPLETENESS, DAILY_BALANCES, TIE_OUTS
 from tests.closing_once import House, house
@@ -149,3 +153,30 @@ def test_a_second_run_proves_nothing_new(tmp_path: Path) -> None:
             table.equals(book.table(t)) for table, t in zip(before, (CHAIN_BREAKS, COMPLETENESS, TIE_OUTS, DAILY_BALANCES), strict=True)
         )
         assert book.warehouse.changed_at() == changed
+
+
+def test_a_break_is_asked_about_once_more_before_anybody_hears_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    history = pull._Walker._history
+
+    async def leaves_out_the_fourth(self, client, code, account):
+        batch = await history(self, client, code, account)
+        asked.append(batch.portfolio)
+        return replace(batch, pages=tuple(map(_less_one, batch.pages)))
+
+    monkeypatch.setattr(pull._Walker, "_history", leaves_out_the_fourth)
+    with closed(tmp_path, ledger()) as book:
+        assert {"desk", "perps", "shop"} == set(asked)
+        assert book.table(CHAIN_BREAKS).is_empty()
+        entries = book.warehouse.sql(
+            "SELECT portfolio, count(*) FROM postings JOIN accounts USING (account_id) WHERE retired_at IS NULL GROUP BY ALL"
+        )
+        assert dict(entries.iter_rows()) == dict.fromkeys(OWNERS, len(AMOUNTS))
+
+
+def _less_one(page: Page) -> Page:
+    told = json.loads(page.body)
+    rows = told if isinstance(told, list) else told.get("history") or told["data"]
+    if len(rows) > 6:
+        del rows[6]  # newest first
+    return replace(page, body=json.dumps(told).encode())
