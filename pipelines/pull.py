@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from pipelines import venues, walks
+from pipelines import progress, venues, walks
 from pipelines.archive import Archive
 from pipelines.config import Config, Portfolio
 from pipelines.errors import ConfigError, Refused, Unreachable, Unreadable, VenueError
@@ -118,6 +118,7 @@ class Puller:
         """Hours not yet covered, and those young enough to be restated, of each asset ever held, from 24 hours before its first posting."""
         last = min(until, self.clock() - timedelta(minutes=self.config.prices.finality_minutes)).replace(minute=0, second=0, microsecond=0)
         wanted = missing_hours(self.warehouse, self.config, last)
+        progress.begin(progress.PRICES, len(wanted))
         async with self._price_client() as client:  # one for all products: together they use the rate that is allowed
             return list(await asyncio.gather(*(self._outcome(p, self._candles(client, p, gaps)) for p, gaps in wanted.items())))
 
@@ -128,6 +129,7 @@ class Puller:
             asked_at = self.clock()
             pages = tuple([page async for page in client.candles(product, since, until)])
             yield Batch("CANDLES", "coinbase", "", product, since, until, asked_at, pages)
+        progress.walked(progress.PRICES)
 
     def _price_client(self) -> venues.PriceClient:
         return venues.PriceClient(self.config.prices, self.patience)
@@ -177,6 +179,7 @@ class _Walker:
     async def _histories(self, client: venues.Client, subjects: list[tuple[str, str | None]]) -> AsyncIterator[Batch]:
         """Each account's walk as it comes home. The trouble of one is raised when the others are done."""
         room = asyncio.Semaphore(AT_ONCE)
+        progress.begin(self.portfolio.name, len(subjects))
 
         async def walk(code: str, account: str | None) -> list[Batch] | BaseException:
             async with room:
@@ -188,6 +191,7 @@ class _Walker:
         failed: list[BaseException] = []
         for home in asyncio.as_completed([walk(*subject) for subject in subjects]):
             walked = await home
+            progress.walked(self.portfolio.name)
             if isinstance(walked, BaseException):
                 failed.append(walked)
             else:

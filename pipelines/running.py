@@ -26,7 +26,8 @@ def run(config: Path, home: Home, through: date | None = None) -> Outcome:
     home.move_in(home.kind() or "book")
     home.require_room()
     day = newest_day(configured, asyncio.run(book_time(configured)))
-    report = runs.close_book(home, config.absolute(), day, through)
+    with screen.pulling():
+        report = runs.close_book(home, config.absolute(), day, through)
     screen.show_run(report.facts)
     for rule, metadata in report.failed_checks:
         screen.show_violations(rule, metadata)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import polars as pl
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from pipelines import progress
 from pipelines.book import Snapshot
 from pipelines.errors import visible
 from pipelines.exports.text import csv, instant, plain
@@ -64,6 +67,46 @@ def show_book(snapshot: Snapshot, by: str) -> None:
         out.print(f"Priced subtotal of {row['entity']}: {row['currency']} {row['value']} ({row['price_basis']}, {row['rows']} rows)")
     for row in plain(snapshot.unpriced()).to_dicts():
         out.print(visible(f"Unpriced: {row['portfolio']} {row['native_code']} {row['balance']} ({row['reason']})"))
+
+
+@contextmanager
+def pulling(out: Console | None = None) -> Iterator[None]:
+    """While the block lasts, a bar per portfolio on a terminal; elsewhere nothing, so that logs stay logs."""
+    out = out or Console(stderr=True)
+    if not out.is_terminal:
+        yield
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[pages]} pages"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=out, transient=True, redirect_stdout=False) as bars, progress.listening(_Bars(bars)):
+        yield
+
+
+class _Bars:
+    """A bar a subject, as long as it has walks ahead."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars, self._tasks = bars, dict[str, TaskID]()
+
+    def begin(self, subject: str, walks: int) -> None:
+        self._bars.update(self._task(subject), total=walks)
+
+    def page(self, subject: str) -> None:
+        task = self._task(subject)
+        self._bars.update(task, pages=self._bars.tasks[task].fields["pages"] + 1)
+
+    def walked(self, subject: str) -> None:
+        self._bars.advance(self._task(subject))
+
+    def _task(self, subject: str) -> TaskID:
+        if subject not in self._tasks:
+            self._tasks[subject] = self._bars.add_task(subject, total=None, pages=0)
+        return self._tasks[subject]
 
 
 def show_comparison(rows: pl.DataFrame, refused: pl.DataFrame, form: str) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 from pipelines import closing, configuring, decisions, ingest, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
-from pipelines.defs.show import ingested, newest_statement, outcomes, row_count, schema, table
+from pipelines.defs.show import counted, ingested, newest_statement, outcomes, row_count, schema, table
 from pipelines.journal import Journal
 from pipelines.pull import Puller, book_time
 
@@ -36,15 +36,16 @@ def _daily(group: str, deps: Sequence[dg.AssetsDefinition], of: tables.Table) ->
 
 
 @_step("ledger", [], {"python", "parquet"}, "Reply pages of every portfolio's balances and history, verbatim in the archive.")
-def pages(book: Book) -> dg.MaterializeResult[None]:
+def pages(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
     ingest.catch_up(book.warehouse, book.archive, book.config)  # what a killed run archived and did not commit comes first
     statements.of_newest_days(book.home)  # so does what it published and did not state
     configuring.configure(book.warehouse, book.config)
     decisions.bring_in(book.warehouse, Journal(book.home.journal))
     puller = Puller(book.config, book.warehouse, book.archive)
-    until = asyncio.run(book_time(book.config))
+    until = asyncio.run(book_time(book.config, last=closing.book_time(book.warehouse)))
     closing.note_time(book.warehouse, until)
-    return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.portfolios(until))) | {"rebuilt": book.rebuilt})
+    with counted(context.log.info):
+        return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.portfolios(until))) | {"rebuilt": book.rebuilt})
 
 
 @_step("ledger", [pages], {"duckdb", "polars"}, tables.POSTINGS)
@@ -55,10 +56,11 @@ def postings(book: Book) -> dg.MaterializeResult[None]:
 
 
 @_step("prices", [postings], {"python", "parquet"}, "Reply pages of hourly candles for every asset ever held, verbatim in the archive.")
-def candle_pages(book: Book) -> dg.MaterializeResult[None]:
+def candle_pages(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
     until = closing.book_time(book.warehouse)
     puller = Puller(book.config, book.warehouse, book.archive)
-    return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.candles(until)) if until else []))
+    with counted(context.log.info):
+        return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.candles(until)) if until else []))
 
 
 @_step("prices", [candle_pages], {"duckdb", "polars"}, tables.CANDLES)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from pipelines import publications
+from pipelines import progress, publications
 from pipelines.book import newest_instants
 from pipelines.exports import paper
 from pipelines.exports.text import instant, plain
 from pipelines.home import Home
 from pipelines.ingest import Ingested
+from pipelines.progress import Counts
 from pipelines.pull import Outcome
 from pipelines.quality import markdown
 from pipelines.statements import Answer, Question
@@ -22,6 +24,15 @@ from pipelines.tables import Table
 from pipelines.warehouse import Warehouse
 
 PREVIEW = 20  # rows
+
+
+@contextmanager
+def counted(say: Callable[[str], None]) -> Iterator[None]:
+    """Pages and walks of a pull, in the run's log while it lasts and when it ends."""
+    counts = Counts(say)
+    with progress.listening(counts):
+        yield
+    counts.ended()
 
 
 def schema(of: Table) -> dict[str, Any]:

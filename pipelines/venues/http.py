@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol, Self
 import httpx
 import stamina
 
+from pipelines import progress
 from pipelines.errors import RateLimited, Refused, Unreachable, Unreadable, VenueError
 from pipelines.pages import Page
 from pipelines.venues.limits import Limiter, wait
@@ -127,6 +128,7 @@ class Door:
     async def page(self, question: Question, auth: Auth = ANONYMOUS) -> tuple[Page, Reply]:
         reply = await self.ask(question, auth)
         house = self.house
+        progress.page(house.portfolio)
         return Page(house.venue, house.portfolio, question.endpoint, reply.request, reply.fetched_at, reply.body), reply
 
     async def ask(self, question: Question, auth: Auth = ANONYMOUS) -> Reply:
