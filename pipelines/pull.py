@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -61,7 +61,7 @@ async def _venue_time(config: Config, patience: venues.Patience) -> datetime | N
                 if client.dated:
                     return client.dated
                 raise
-    dates = await asyncio.gather(*(_dated(portfolio, patience) for portfolio in config.portfolio))
+    dates = await asyncio.gather(*(_dated(portfolio, replace(patience, attempts=1)) for portfolio in config.portfolio))
     return max((date for date in dates if date), default=None)
 
 
