@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipelines import __version__, inbox
+from pipelines import __version__, inbox, upkeep
 from pipelines.errors import ClosebookError, MachineError, UsageError
 from pipelines.reports import commands as reports
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="closebook", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(reports.app, name="reports")
 app.add_typer(inbox.app)
+app.add_typer(upkeep.app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration; default closebook.toml or $CLOSEBOOK_CONFIG.")]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the book lives; default data or $CLOSEBOOK_HOME.")]

@@ -48,8 +48,8 @@ def note_time(warehouse: Warehouse, at: datetime) -> None:
 
 
 def book_time(warehouse: Warehouse) -> datetime | None:
-    """How late it is in the book; None before the first pull."""
-    found = warehouse.sql("SELECT read_through FROM pulls WHERE kind = 'BOOK' ORDER BY recorded_at DESC LIMIT 1")
+    """How late it is in the book; in one rebuilt from the archive, how far its accounts are read. None before the first pull."""
+    found = warehouse.sql("SELECT read_through FROM pulls WHERE kind <> 'PRODUCT' ORDER BY kind DESC, recorded_at DESC, read_through DESC")
     return next(iter(found["read_through"]), None)
 
 

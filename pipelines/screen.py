@@ -142,8 +142,8 @@ def show_run(facts: Mapping[str, Mapping[str, Any]]) -> None:
     pulled, candles, values = (facts.get(asset, {}) for asset in ("pages", "candle_pages", "daily_values"))
     closed = {asset: facts.get(asset, {}) for asset in ("daily_balances", "daily_prices", "daily_values")}
     changes = ", ".join(f"{name} {f['rows_written']} written {f['rows_removed']} removed" for name, f in closed.items() if f)
-    if pulled.get("rebuilt"):
-        print(pulled["rebuilt"])
+    if rebuilt := facts.get("postings", {}).get("rebuilt"):
+        print(rebuilt)
     print(f"Pulled {pulled.get('pages', 0)} pages of balances and history, {candles.get('pages', 0)} of candles.")
     print(f"Closed {values.get('days_closed', 0)} days: {changes}.")
     if published := facts.get("publication"):

@@ -65,6 +65,8 @@ LAYERS = {
     "doctor": ("*", ""),
     "demo": ("*", ""),
     "running": ("*", ""),
+    "backups": ("errors home", ""),
+    "upkeep": ("*", "typer"),
     "alerts": ("config errors home reports", "httpx"),
     "ui": ("*", "dagster"),
     "cli": ("*", "click typer"),

@@ -45,14 +45,14 @@ def pages(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult
     until = asyncio.run(book_time(book.config, last=closing.book_time(book.warehouse)))
     closing.note_time(book.warehouse, until)
     with counted(context.log.info):
-        return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.portfolios(until))) | {"rebuilt": book.rebuilt})
+        return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.portfolios(until))))
 
 
 @_step("ledger", [pages], {"duckdb", "polars"}, tables.POSTINGS)
 def postings(book: Book) -> dg.MaterializeResult[None]:
     done = ingest.catch_up(book.warehouse, book.archive, book.config)
     configuring.configure(book.warehouse, book.config)
-    return dg.MaterializeResult(metadata=ingested(done) | row_count(book.warehouse, tables.POSTINGS))
+    return dg.MaterializeResult(metadata=ingested(done) | row_count(book.warehouse, tables.POSTINGS) | {"rebuilt": book.rebuilt})
 
 
 @_step("prices", [postings], {"python", "parquet"}, "Reply pages of hourly candles for every asset ever held, verbatim in the archive.")

@@ -17,6 +17,13 @@ CLOSE_BOOK = dg.define_asset_job(
     description="Pull what is new, close every missing or dirty day, check, publish, write statements.",
 )
 
+REBUILD_BOOK = dg.define_asset_job(
+    "rebuild_book",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("pages", "candle_pages"),
+    executor_def=dg.in_process_executor,
+    description="Asks nobody: archive and journal into the warehouse, then every day closed, checked, published.",
+)
+
 
 @dg.schedule(job=CLOSE_BOOK, cron_schedule="20 0 * * *", execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING)
 def every_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

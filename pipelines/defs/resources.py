@@ -33,6 +33,7 @@ class BookResource(dg.ConfigurableResource[OpenBook]):
     config: str
     home: str
     through: str = ""
+    anew: bool = False
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[OpenBook, None, None]:
@@ -41,7 +42,7 @@ class BookResource(dg.ConfigurableResource[OpenBook]):
         run_id = context.run.run_id if context.run else "none"
         with sign_of_life(home, run_id), exclusive(home, f"run {run_id[:8]}", config.book.lock_wait):
             home.require_room()
-            warehouse, rebuilt = _opened(home)
+            warehouse, rebuilt = _opened(home, self.anew)
             try:
                 through = date.fromisoformat(self.through) if self.through else None
                 yield OpenBook(config, home, warehouse, Archive(home.archive), through, rebuilt)
@@ -49,10 +50,14 @@ class BookResource(dg.ConfigurableResource[OpenBook]):
                 warehouse.close()
 
 
-def _opened(home: Home) -> tuple[Warehouse, str]:
-    """The warehouse; one of another form is put aside for a new one, which the archive fills. Says why, where it was."""
+def _opened(home: Home, anew: bool) -> tuple[Warehouse, str]:
+    """The warehouse; one of another form, or one that is not wanted, is put aside for a new one, which the archive fills. Says so."""
     try:
+        if anew and home.warehouse.exists():
+            raise Outdated(f"{home.warehouse.name} was to be built anew.")
         return Warehouse(home.warehouse), ""
     except Outdated as outdated:
-        home.warehouse.replace(home.warehouse.with_suffix(".outdated"))
+        for aside in (home.warehouse, home.warehouse.with_name(f"{home.warehouse.name}.wal")):
+            if aside.exists():
+                aside.replace(aside.with_name(f"outdated-{aside.name}"))
         return Warehouse(home.warehouse), f"{outdated.what} It was put aside and built anew from the archive."

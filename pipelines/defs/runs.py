@@ -72,14 +72,16 @@ def release_orphans(instance: dg.DagsterInstance, home: Home, grace: float = GRA
     return released
 
 
-def close_book(home: Home, config: Path, day: date, through: date | None) -> Report:
-    """One run of the job in this process. ClosebookError as it was raised; failed checks are in the report."""
+def close_book(home: Home, config: Path, day: date, through: date | None, anew: bool = False) -> Report:
+    """One run of the job in this process; `anew`: asking nobody, from archive and journal. ClosebookError as it was raised; failed checks are in the report."""
     prepare(home, config)
     logging.getLogger("dagster._core.execution.plan.active").setLevel(logging.ERROR)  # a skipped candidate has no check results
     with dg.DagsterInstance.get() as instance:
         release_orphans(instance, home, grace=0 if not _daemon_lives(instance) else GRACE)
         run_id = str(uuid.uuid4())
-        failure = _execute(instance, run_id, home, config, day, through)
+        ends = through.isoformat() if through else ""
+        book = {"config": str(config), "home": str(home.root), "through": ends, "anew": anew}
+        failure = _execute(instance, run_id, "rebuild_book" if anew else "close_book", book, day)
         ended = report(instance, run_id)
     if failure is not None and not ended.failed_checks:
         raise failure
@@ -92,12 +94,11 @@ def _daemon_lives(instance: dg.DagsterInstance) -> bool:
     )
 
 
-def _execute(instance: dg.DagsterInstance, run_id: str, home: Home, config: Path, day: date, through: date | None) -> BaseException | None:
+def _execute(instance: dg.DagsterInstance, run_id: str, name: str, book: dict[str, Any], day: date) -> BaseException | None:
     from pipelines.definitions import defs
 
-    book = {"config": str(config), "home": str(home.root), "through": through.isoformat() if through else ""}
     run_config = {"resources": {"book": {"config": book}}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    job = defs.resolve_job_def("close_book")
+    job = defs.resolve_job_def(name)
     try:
         job.execute_in_process(run_config=run_config, instance=instance, partition_key=day.isoformat(), run_id=run_id)
     except (ClosebookError, DagsterError) as error:

@@ -1,0 +1,111 @@
+"""A book can be backed up while it is written, restored elsewhere, and rebuilt from archive and journal with nobody to ask."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from pipelines import backups
+from pipelines.errors import ConfigError, UsageError
+from pipelines.home import Home
+from pipelines.journal import Journal
+from pipelines.sandbox.serve import Sandbox
+from pipelines.warehouse import now
+from tests import tiny
+from tests.conftest import closebook
+
+FACTS = ("postings", "candles", "openings", "accounts", "pages", "candle_coverage", "products", "suspense", "pulls")
+DAILY = ("daily_balances", "daily_prices", "daily_values")
+
+
+def published(home: Path, tables: tuple[str, ...]) -> dict[str, pl.DataFrame]:
+    with duckdb.connect(str((home / "published/closebook.duckdb").resolve()), read_only=True) as con:
+        found = {name: con.sql(f"SELECT * FROM {name} ORDER BY ALL").pl() for name in tables}
+    return {name: frame.filter(pl.col("kind") != "BOOK") if name == "pulls" else frame for name, frame in found.items()}
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """A closed book, whose venues are gone."""
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
+        sandbox.write_config(tmp_path / "closebook.toml")
+        done = closebook("run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def test_a_rebuilt_book_is_the_same_with_recorded_at_and_nobody_was_asked(book: Path) -> None:
+    before = published(book / "data", FACTS + DAILY)
+    assert min(frame.height for name, frame in before.items() if name != "suspense") > 0
+    done = closebook("rebuild", cwd=book)
+    assert done.returncode == 0, done.stderr
+    assert "built anew from the archive" in done.stdout
+    assert "Published 2" in done.stdout
+    after = published(book / "data", FACTS + DAILY)
+    for name, frame in before.items():
+        assert frame.equals(after[name]), name
+
+
+def test_a_backup_taken_from_a_book_and_restored_elsewhere_is_that_book(book: Path) -> None:
+    home = Home(book / "data")
+    decided = Journal(home.journal).append("ACCEPTANCE", "controller", {"matter": "a break", "reason": "known"}, now())
+    saved = closebook("backup", "book.tar", cwd=book)
+    assert saved.returncode == 0, saved.stderr
+    assert (book / "book.tar").stat().st_mode & 0o077 == 0
+    restored = closebook("restore", "book.tar", "--home", "elsewhere", cwd=book)
+    assert restored.returncode == 0, restored.stderr
+    same = ("snapshot", "--day", "2025-01-07", "--format", "csv")
+    assert closebook(*same, "--home", "elsewhere", cwd=book).stdout == closebook(*same, cwd=book).stdout != ""
+    assert [r.name for r in Journal(Home(book / "elsewhere").journal).records()] == [decided.name]
+    assert sorted(p.name for p in (book / "elsewhere/statements").iterdir()) == sorted(p.name for p in (book / "data/statements").iterdir())
+    assert closebook("rebuild", "--home", "elsewhere", cwd=book).returncode == 0
+    for name, frame in published(book / "data", FACTS + DAILY).items():
+        assert frame.equals(published(book / "elsewhere", (name,))[name]), name
+
+
+def test_a_backup_may_be_taken_while_a_run_writes(book: Path) -> None:
+    code = "import sys; from pipelines.cli import main; main()"
+    running = subprocess.Popen([sys.executable, "-c", code, "rebuild"], cwd=book, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    taken = 0
+    while running.poll() is None:
+        backups.backup(Home(book / "data"), book / f"{taken}.tar")
+        taken += 1
+    assert running.returncode == 0
+    assert taken > 1
+    for number in (0, taken // 2, taken - 1):
+        assert backups.restore(book / f"{number}.tar", Home(book / f"home-{number}")) > 5
+
+
+def test_a_damaged_backup_leaves_nothing_and_no_home_is_overwritten(book: Path) -> None:
+    home, saved = Home(book / "data"), book / "book.tar"
+    backups.backup(home, saved)
+    with pytest.raises(UsageError, match="exists"):
+        backups.backup(home, saved)
+    with pytest.raises(ConfigError, match="is not empty"):
+        backups.restore(saved, home)
+    body = saved.read_bytes()
+    for spoilt in (body[: len(body) // 2], b"no tar at all", body.replace(b"version", b"vermin!", 1)):
+        (book / "spoilt.tar").write_bytes(spoilt)
+        with pytest.raises(UsageError, match=r"spoilt\.tar is"):
+            backups.restore(book / "spoilt.tar", Home(book / "new"))
+        assert not (book / "new").exists()
+        assert [p.name for p in book.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_backup_that_points_outside_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
+        for name, body in (("../outside", b"x"), ("backup.json", json.dumps({"files": {}, "link": ""}).encode())):
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            tar.addfile(info, BytesIO(body))
+    with pytest.raises(UsageError, match="no whole backup"):
+        backups.restore(tmp_path / "evil.tar", Home(tmp_path / "new"))
+    assert not (tmp_path / "outside").exists()
