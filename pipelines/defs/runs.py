@@ -73,7 +73,10 @@ def release_orphans(instance: dg.DagsterInstance, home: Home, grace: float = GRA
 
 
 def close_book(home: Home, config: Path, day: date, through: date | None, anew: bool = False) -> Report:
-    """One run of the job in this process; `anew`: asking nobody, from archive and journal. ClosebookError as it was raised; failed checks are in the report."""
+    """One run in this process; `anew`: asking nobody, from archive and journal.
+
+    ClosebookError as it was raised; failed checks are in the report.
+    """
     prepare(home, config)
     logging.getLogger("dagster._core.execution.plan.active").setLevel(logging.ERROR)  # a skipped candidate has no check results
     with dg.DagsterInstance.get() as instance:
