@@ -168,7 +168,9 @@ def _changed_assets(source: Reader) -> pl.DataFrame:
     """asset, since: what was priced anew, and what changed accounts may hold for the first time."""
     priced = source.read(DIRTY, "kind = 'ASSET'").select(asset="subject", since="since")
     held = source.read(ACCOUNTS).join(_changed_accounts(source), on="account_id").select("asset", "since")
-    return pl.concat([priced, held]).drop_nulls("asset").group_by("asset").agg(pl.col("since").min()).sort("asset")
+    aliases = source.sql("SELECT DISTINCT same_as, asset AS alias FROM policies WHERE same_as IS NOT NULL").cast(TEXT)
+    followers = priced.join(aliases, left_on="asset", right_on="same_as").select(asset="alias", since="since")
+    return pl.concat([priced, held, followers]).drop_nulls("asset").group_by("asset").agg(pl.col("since").min()).sort("asset")
 
 
 def _assets_let_go(source: Reader) -> pl.DataFrame:

@@ -9,9 +9,10 @@ import ipaddress
 import os
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -68,6 +69,7 @@ def _timezone(name: str) -> str:
 
 Name = Annotated[str, Field(pattern=NAME), AfterValidator(_not_all)]
 Url = Annotated[str, AfterValidator(_http_url)]
+Code = Annotated[str, Field(pattern=r"^\S+$", max_length=80)]
 Exact = Annotated[Decimal, BeforeValidator(_decimal_text), Field(allow_inf_nan=False, max_digits=38, decimal_places=18)]
 
 
@@ -152,6 +154,7 @@ class Prices(Frozen):
     rate: float = Field(default=10.0, gt=0, description="requests a second")
     burst: int = Field(default=15, ge=1, description="requests at once")
     finality_minutes: int = Field(default=5, ge=0, description="minutes after its end from which an hour's candle is final")
+    spread_tolerance_bps: int = Field(default=1000, ge=0, description="1/10000 another method may lie from VWAP_24H without a word")
     refetch_days: int = Field(default=2, ge=0, description="days whose candles are asked for again, because venues restate them")
     timeout: float = Field(default=30.0, gt=0, description="seconds one call may take, all in all")
 
@@ -164,23 +167,47 @@ class Pulling(Frozen):
 
 
 class Policy(Frozen):
-    """Prices what the market does not, or refuses to price an asset; the row says so."""
+    """Prices what the market does not, prices an asset as another, or refuses to price it; the row says so."""
 
-    asset: str = Field(min_length=1, description="the asset it speaks of")
+    name: str = Field(default="", max_length=80, description="what it is called; without it, its asset and its first instant")
+    asset: Code = Field(description="the asset it speaks of")
     exclude: bool = Field(default=False, description="the asset is not priced at all")
-    price: Exact | None = Field(default=None, description="fiat per unit")
-    currency: str | None = Field(default=None, description="the currency of the price")
+    price: Exact | None = Field(default=None, gt=0, description="fiat per unit")
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$", description="the currency of the price")
+    bound: Exact | None = Field(default=None, gt=0, description="how far the market may lie from the price, in its currency")
+    same_as: Code | None = Field(default=None, description="the asset whose price it takes, as WBTC may that of BTC")
     since: datetime | None = Field(default=None, alias="from", description="the first as-of it applies to; without it, all before `to`")
     until: datetime | None = Field(default=None, alias="to", description="the first as-of it no longer applies to")
     approver: str = Field(min_length=1, description="who answers for it")
 
     @model_validator(mode="after")
     def _one_thing(self) -> Policy:
-        if self.exclude == (self.price is not None) or (self.price is None) != (self.currency is None):
-            raise ValueError("a policy either excludes an asset or gives it a price and a currency")
+        if self.exclude + (self.price is not None) + (self.same_as is not None) != 1 or (self.price is None) != (self.currency is None):
+            raise ValueError("a policy either excludes an asset, gives it a price and a currency, or prices it the same_as another")
+        if self.bound is not None and self.price is None:
+            raise ValueError("a bound says how far the market may lie from a price; there is none")
+        if self.same_as == self.asset:
+            raise ValueError("an asset is the same as itself without a policy")
         if any(t is not None and t.tzinfo is None for t in (self.since, self.until)):
             raise ValueError("from and to need a time zone, as in 2025-01-01T00:00:00Z")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError("from must lie before to, which is the first instant the policy no longer holds")
         return self
+
+    @property
+    def called(self) -> str:
+        return self.name or self.asset + (f" from {self.since.isoformat()}" if self.since else "")
+
+    @property
+    def row(self) -> dict[str, object]:
+        """As the table of policies holds it, but for when it was recorded."""
+        plain = ("asset", "exclude", "price", "currency", "bound", "same_as", "since", "until", "approver")
+        return {"name": self.called} | {name: getattr(self, name) for name in plain}
+
+    def meets(self, other: Policy) -> bool:
+        """Both speak of one asset at some instant."""
+        apart = (self.until and other.since and self.until <= other.since) or (other.until and self.since and other.until <= self.since)
+        return self.asset == other.asset and not apart
 
 
 Columns = Mapping[str, Literal["native_code", "balance", "price", "currency", "value", "as_of", "ignore"]]
@@ -224,8 +251,8 @@ class Asset(Frozen):
     """Overrides assets.toml for one native code of a venue."""
 
     venue: Literal["coinbase", "cryptofuse", "pacifica"] = Field(description="whose code it is")
-    native_code: str = Field(description="the venue's own code")
-    asset: str = Field(description="what it is in the book")
+    native_code: Code = Field(description="the venue's own code")
+    asset: Code = Field(description="what it is in the book")
     network: str | None = Field(default=None, description="the network the code names")
     asset_class: Literal["fiat", "stable", "crypto"] = Field(default="crypto", alias="class", description="what kind of asset it is")
 
@@ -287,6 +314,8 @@ class Config(Frozen):
             raise ValueError(f"[[opening]] names no configured portfolio: {sorted(strange)}")
         if strange := set(self.book.calendars) - {c.name for c in self.calendars(everything=True)}:
             raise ValueError(f"[book] calendars names no [[calendar]]: {sorted(strange)}")
+        if clash := _policies_clash(self.policy):
+            raise ValueError(clash)
         return self
 
     def calendars(self, everything: bool = False) -> tuple[Calendar, ...]:
@@ -294,6 +323,17 @@ class Config(Frozen):
         builtin = {"utc": Calendar(name="utc"), "new_york": Calendar(name="new_york", timezone="America/New_York", cut_off=time(17))}
         known = builtin | {c.name: c for c in self.calendar}
         return tuple(c for n, c in known.items() if everything or n in self.book.calendars)
+
+
+def _policies_clash(policies: Sequence[Policy]) -> str:
+    """Why no reader could say which policy holds."""
+    for one, other in combinations(policies, 2):
+        if one.called == other.called:
+            return f"two policies are called {one.called!r}"
+        if one.meets(other):
+            return f"the policies {one.called!r} and {other.called!r} speak of {one.asset} at the same time"
+    chained = {p.same_as for p in policies} & {p.asset for p in policies if p.same_as}
+    return f"{sorted(map(str, chained))} are priced as others, and others as them: name the last one" if chained else ""
 
 
 def _opened_twice(portfolios: Iterable[Portfolio]) -> str:

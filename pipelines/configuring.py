@@ -8,7 +8,19 @@ from pipelines import accounts, dirty, labels
 from pipelines.book import calendars_of
 from pipelines.config import Config
 from pipelines.errors import ConfigError
-from pipelines.tables import ACCOUNTS, CALENDARS, CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, POLICIES, PORTFOLIOS
+from pipelines.tables import (
+    ACCOUNTS,
+    CALENDARS,
+    CLOSED_DAYS,
+    DAILY_BALANCES,
+    DAILY_PRICES,
+    DAILY_VALUES,
+    INSTANT,
+    PAST_LABELS,
+    POLICIES,
+    PORTFOLIOS,
+    TOLERANCES,
+)  # fmt: skip
 from pipelines.warehouse import Commit, Warehouse
 
 
@@ -60,27 +72,17 @@ def _calendars(warehouse: Warehouse, commit: Commit, config: Config) -> None:
 
 
 def _policies(warehouse: Warehouse, commit: Commit, config: Config) -> None:
-    rows = [
-        {
-            "asset": p.asset,
-            "exclude": p.exclude,
-            "price": p.price,
-            "currency": p.currency,
-            "since": p.since,
-            "until": p.until,
-            "approver": p.approver,
-        }
-        for p in config.policy
-    ]
-    before, after = warehouse.read(POLICIES), POLICIES.frame(rows)
-    commit.replace(POLICIES, after)
-    changed = pl.concat(
-        [
-            before.join(after, on=before.columns, how="anti", nulls_equal=True),
-            after.join(before, on=before.columns, how="anti", nulls_equal=True),
-        ]
-    )
-    dirty.since_ever(warehouse, commit, "ASSET", changed["asset"].unique(maintain_order=True), "policy changed")
+    """What the configuration says for the first time is recorded, what it no longer says is retired; nothing is overwritten."""
+    before = warehouse.read(POLICIES, "retired_at IS NULL")
+    after = POLICIES.frame(p.row | {"recorded_at": commit.recorded_at} for p in config.policy)
+    facts = [name for name in POLICIES.schema if name not in ("recorded_at", "retired_at")]
+    gone = before.join(after, on=facts, how="anti", nulls_equal=True)
+    fresh = after.join(before, on=facts, how="anti", nulls_equal=True)
+    commit.retire(POLICIES, gone)
+    commit.insert(POLICIES, fresh)
+    commit.replace(TOLERANCES, TOLERANCES.frame([{"name": "method_spread_bps", "most": config.prices.spread_tolerance_bps}]))
+    changed = pl.concat([gone["asset"], fresh["asset"]]).unique(maintain_order=True)
+    dirty.since_ever(warehouse, commit, "ASSET", changed, "policy changed")
 
 
 def _relabel(warehouse: Warehouse, commit: Commit, config: Config) -> None:
@@ -94,4 +96,6 @@ def _relabel(warehouse: Warehouse, commit: Commit, config: Config) -> None:
     )
     commit.replace(ACCOUNTS, after)
     changed = after.join(before, on=before.columns, how="anti", nulls_equal=True)
+    past = before.join(changed, on="account_id", how="semi").with_columns(retired_at=pl.lit(commit.recorded_at, INSTANT))
+    commit.insert(PAST_LABELS, past.select(PAST_LABELS.schema.names()))
     dirty.since_ever(warehouse, commit, "ACCOUNT", changed["account_id"], "label changed")

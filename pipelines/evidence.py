@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.book import Facts, Reader
 from pipelines.stages import days as day_stage
-from pipelines.stages import exact, known, totals, valuations
+from pipelines.stages import exact, known, prices, totals, valuations
 from pipelines.tables import (
     CANDLES,
     DAILY_VALUES,
@@ -25,6 +25,7 @@ from pipelines.tables import (
     PUBLICATIONS,
     PULLS,
     SUSPENSE,
+    TEXT,
     Table,
 )
 
@@ -100,7 +101,7 @@ class Evidence:
         bps = exact.product(apart, pl.lit(10_000)).round(0).cast(pl.Int64)
         return (
             self.prices_at(self.as_of)
-            .drop("calendar", "day", "as_of")
+            .drop("calendar", "day", "as_of", "spread_bps", "bound_status")
             .join(self._markets(), on="asset", how="left")
             .join(closes.lazy(), on="asset", how="left")
             .with_columns(last_vs_price_bps=pl.when(pl.col("price_basis") == "VWAP_24H").then(bps))
@@ -112,9 +113,18 @@ class Evidence:
         """daily_prices of one instant."""
         return self.facts.prices(day_stage.instant(moment))
 
+    def basis_of(self, asset: str) -> str | None:
+        """What the price of an asset rests on, whether or not it is held."""
+        one = pl.LazyFrame({"asset": [asset], "asset_class": [_class_of(asset)]}, schema={"asset": TEXT, "asset_class": TEXT})
+        found = Facts(self.source, self.known_at, None, one).prices(day_stage.instant(self.as_of)).collect()
+        basis: str | None = found["price_basis"][0]
+        return basis
+
     @cached_property
     def policies(self) -> pl.DataFrame:
-        return self.source.read(POLICIES).sort("asset", "since")
+        """What policies were in the configuration at K, whatever instants they speak of."""
+        policies = known.facts(self.source.read(POLICIES).lazy(), self.known_at)
+        return policies.drop("recorded_at", "retired_at").sort("asset", "since").collect()
 
     @cached_property
     def suspense(self) -> pl.DataFrame:
@@ -148,8 +158,13 @@ class Evidence:
         return rows.join(names, on="account_id").select(*_NAMED, pl.all().exclude(*_NAMED, "account_id"))
 
     def _markets(self) -> pl.LazyFrame:
-        """The USD pair of each asset in scope, as `stages.prices` chooses it; none for a currency."""
+        """The USD pair of each asset in scope, and of those it is the same as, as `stages.prices` chooses it; none for a currency."""
         products = known.newest(self.source.read(PRODUCTS).lazy(), ["product_id"], self.known_at)
-        mine = self.accounts.lazy().filter(pl.col("asset_class") != "fiat").select("asset").drop_nulls().unique()
+        held = prices.with_aliased(self.accounts.lazy().select("asset", "asset_class").drop_nulls(), self.policies.lazy())
+        mine = held.filter(pl.col("asset_class") != "fiat").select("asset").unique()
         pairs = products.filter(pl.col("quote") == "USD").group_by(asset="base").agg(pl.col("product_id").min())
         return pairs.join(mine, on="asset", how="semi")
+
+
+def _class_of(asset: str) -> str:
+    return "fiat" if asset in prices.PAR_CURRENCIES else "crypto"

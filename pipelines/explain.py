@@ -62,11 +62,17 @@ def _price(evidence: Evidence, row: dict[str, Any]) -> Iterator[str]:
     if row["price"] is None:
         yield f"No price: {row['reason']}"
         return
-    if row["price_basis"] != "VWAP_24H":
-        why = "the currency itself" if row["price_basis"] == "PAR" else _policy(evidence, row)
-        yield f"Price = {row['currency']} {number(row['price'])} ({why})"
+    asset, basis = row["asset"], row["price_basis"]
+    if basis == "ALIAS_POLICY":
+        policy = _policy(evidence, row)
+        yield f"{asset} is priced as {policy['same_as']} (policy {policy['name']}, approved by {policy['approver']})"
+        asset, basis = policy["same_as"], evidence.basis_of(policy["same_as"])
+    if basis != "VWAP_24H":
+        why = "the currency itself" if basis == "PAR" else "fixed by policy"
+        approved = f", approved by {_policy(evidence, row)['approver']}" if row["price_basis"] == "FIXED_POLICY" else ""
+        yield f"Price = {row['currency']} {number(row['price'])} ({why}{approved})"
         return
-    candles = evidence.candles.filter(pl.col("asset") == row["asset"])
+    candles = evidence.candles.filter(pl.col("asset") == asset)
     for c in candles.to_dicts():
         yield f"  {c['product_id']} {instant(c['start'])}  close {number(c['close']):>20}  volume {number(c['volume']):>24}"
     turnover = sum((_rounded(_WIDE.multiply(c, v)) for c, v in candles.select("close", "volume").iter_rows()), Decimal(0))
@@ -75,9 +81,14 @@ def _price(evidence: Evidence, row: dict[str, Any]) -> Iterator[str]:
     yield f"Price = {sums} over {candles.height} candles = {row['currency']} {number(row['price'])}"
 
 
-def _policy(evidence: Evidence, row: dict[str, Any]) -> str:
-    mine = evidence.policies.filter(pl.col("asset") == row["asset"], pl.col("price") == row["price"])
-    return "fixed by policy, approved by " + ", ".join(sorted(set(mine["approver"])))
+def _policy(evidence: Evidence, row: dict[str, Any]) -> dict[str, Any]:
+    """The policy in force that prices the row."""
+    since, until = pl.col("since"), pl.col("until")
+    in_force = evidence.policies.filter(
+        pl.col("asset") == row["asset"], ~pl.col("exclude"),
+        since.is_null() | (since <= evidence.as_of), until.is_null() | (until > evidence.as_of),
+    )  # fmt: skip
+    return in_force.row(-1, named=True)
 
 
 def _value(row: dict[str, Any]) -> Iterator[str]:

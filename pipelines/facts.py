@@ -14,7 +14,18 @@ import polars as pl
 
 from pipelines.histories import Histories, Part, Reader, among, moment
 from pipelines.stages import completeness, known, prices, snapshots
-from pipelines.tables import CANDLE_COVERAGE, CANDLES, COMPLETENESS, DAILY_BALANCES, DAILY_PRICES, OPENINGS, POLICIES, POSTINGS, PRODUCTS
+from pipelines.tables import (
+    CANDLE_COVERAGE,
+    CANDLES,
+    COMPLETENESS,
+    DAILY_BALANCES,
+    DAILY_PRICES,
+    OPENINGS,
+    PAST_LABELS,
+    POLICIES,
+    POSTINGS,
+    PRODUCTS,
+)  # fmt: skip
 
 ACCOUNTS_NAMED = """
     SELECT account_id, entity, venue, portfolio, native_code, asset, network, asset_class, a.recorded_at
@@ -44,7 +55,8 @@ class Facts:
     def of(cls, source: Reader, known_at: datetime | None = None, portfolio: str | None = None) -> Facts:
         mine = "true" if portfolio is None else "portfolio = ?"
         named = source.sql(f"{ACCOUNTS_NAMED} WHERE {mine} ORDER BY account_id", *([portfolio] if portfolio else []))
-        return cls(source, known_at, portfolio, known.recorded(named.lazy(), known_at).collect().lazy())
+        accounts = known.labelled(known.recorded(named.lazy(), known_at), source.read(PAST_LABELS).lazy(), known_at)
+        return cls(source, known_at, portfolio, accounts.collect().lazy())
 
     @cached_property
     def postings(self) -> pl.LazyFrame:
@@ -73,7 +85,7 @@ class Facts:
 
     @cached_property
     def policies(self) -> pl.LazyFrame:
-        return self.source.read(POLICIES).lazy()
+        return known.facts(self.source.read(POLICIES).lazy(), self.known_at)
 
     @cached_property
     def held(self) -> pl.DataFrame:
@@ -113,20 +125,21 @@ class Facts:
         return self.source.read(COMPLETENESS, f"{self.live} AND {self.mine}")
 
     def prices(self, days: pl.DataFrame) -> pl.LazyFrame:
-        """daily_prices of all assets in scope on these days."""
-        return pl.concat([DAILY_PRICES.empty(), *(part.rows for part in self.pricing(days))]).lazy()
+        """The daily_prices that values rest on, of all assets in scope on these days."""
+        return pl.concat([DAILY_PRICES.empty(), *(part.rows for part in self.pricing(days, side_by_side=False))]).lazy()
 
-    def pricing(self, days: pl.DataFrame, among_assets: pl.Series | None = None) -> Iterator[Part]:
+    def pricing(self, days: pl.DataFrame, among_assets: pl.Series | None = None, side_by_side: bool = True) -> Iterator[Part]:
         """daily_prices part by part, of all assets in scope or of those named."""
-        assets = self.accounts.filter(pl.col("asset").is_not_null()).select("asset", "asset_class").unique("asset", keep="any")
+        assets = self.accounts.filter(pl.col("asset").is_not_null()).select("asset", "asset_class").unique()
         if among_assets is not None:
             assets = assets.filter(pl.col("asset").is_in(among_assets.implode()))
         assets = assets.collect().lazy()
         at_once = max(CANDLES_AT_ONCE // (24 * max(assets.select(pl.len()).collect().item(), 1)), 1)
+        make = prices.side_by_side if side_by_side else prices.daily_prices
         ordered = days.select("calendar", "day", "as_of").sort("as_of")
         for now in ordered.iter_slices(at_once):
             candles = self._candles(now, assets).lazy()
-            rows = prices.daily_prices(candles, self.coverage, self.products, assets, self.policies, now.lazy(), self._first_known)
+            rows = make(candles, self.coverage, self.products, assets, self.policies, now.lazy(), self._first_known)
             yield Part(now, DAILY_PRICES.conform(rows))
 
     @cached_property
@@ -135,7 +148,8 @@ class Facts:
 
     def _candles(self, days: pl.DataFrame, assets: pl.LazyFrame) -> pl.DataFrame:
         """Candles of these assets' markets in the days' windows, and between them."""
-        found = self.products.filter(pl.col("quote") == prices.QUOTE).join(assets, left_on="base", right_on="asset", how="semi")
+        held = prices.with_aliased(assets, self.policies)
+        found = self.products.filter(pl.col("quote") == prices.QUOTE).join(held, left_on="base", right_on="asset", how="semi")
         names = ", ".join(quoted(name) for name in found.select("product_id").collect().to_series()) or "NULL"
         first, last = days["as_of"][0] - LOOKS_BACK, days["as_of"][-1]
         return self.source.read(CANDLES, f"{self.live} AND start >= ? AND start < ? AND product_id IN ({names})", first, last)

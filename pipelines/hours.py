@@ -44,7 +44,11 @@ _EVER_HELD = """
         UNION ALL
         SELECT account_id, greatest(opened_at, ?::TIMESTAMPTZ) FROM openings WHERE kind IN ('DERIVED_LIVE', 'ASSERTED') AND amount <> 0
     )
-    SELECT product_id, min(first) AS first FROM held JOIN accounts USING (account_id)
+    , priced AS ( -- what a policy prices as another asset needs the other's hours
+        SELECT account_id, asset FROM accounts WHERE asset_class <> 'fiat'
+        UNION ALL SELECT account_id, same_as FROM accounts JOIN policies USING (asset) WHERE same_as IS NOT NULL AND retired_at IS NULL
+    )
+    SELECT product_id, min(first) AS first FROM held JOIN priced USING (account_id)
     JOIN (SELECT DISTINCT product_id, base FROM products WHERE quote = 'USD') ON base = asset
-    WHERE asset_class <> 'fiat' GROUP BY product_id ORDER BY product_id
+    GROUP BY product_id ORDER BY product_id
 """

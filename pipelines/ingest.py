@@ -184,9 +184,11 @@ def _products(warehouse: Warehouse, commit: Commit, archived: Archived, _: Confi
     new = reading.rows.select(facts).join(current, on=facts, how="anti", maintain_order="left")
     commit.insert(PRODUCTS, new)
     _suspend(warehouse, commit, archived.batch, reading.refused)
-    held = warehouse.sql("SELECT DISTINCT asset FROM accounts WHERE asset IS NOT NULL")["asset"]
+    held = warehouse.sql("SELECT asset FROM accounts UNION SELECT same_as FROM policies ORDER BY 1")["asset"].drop_nulls()
     priced = new.filter(pl.col("quote") == QUOTE, pl.col("base").is_in(held.implode()))
-    dirty.since_ever(warehouse, commit, "ASSET", priced["base"].unique(maintain_order=True), "market changed")
+    first = current.is_empty()  # the first list says of every asset whether it has a pair
+    changed = held if first else priced["base"].unique(maintain_order=True)
+    dirty.since_ever(warehouse, commit, "ASSET", changed, "market changed")
 
 
 def _candles(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
@@ -198,6 +200,7 @@ def _candles(warehouse: Warehouse, commit: Commit, archived: Archived, config: C
     shown = reading.rows.filter(window).select(facts)
     known = warehouse.read(CANDLES, "retired_at IS NULL AND product_id = ? AND start >= ? AND start < ?", batch.subject, since, batch.until)
     fresh = shown.join(known, on=facts, how="anti", maintain_order="left").sort("start")
+    first = warehouse.sql("SELECT min(start) AS start FROM candles WHERE product_id = ? AND retired_at IS NULL", batch.subject)["start"][0]
     commit.retire(CANDLES, known.join(fresh, on="start", how="semi"))  # an hour left out is one of the venue's holes: it unsays nothing
     commit.insert(CANDLES, fresh.with_columns(retired_at=pl.lit(None, INSTANT)))
     _suspend(warehouse, commit, batch, reading.refused)
@@ -214,6 +217,8 @@ def _candles(warehouse: Warehouse, commit: Commit, archived: Archived, config: C
     _move_watermarks(warehouse, commit, archived, "PRODUCT", pl.DataFrame({"product_id": [batch.subject]}))
     base = warehouse.sql("SELECT max(base) AS base FROM products WHERE product_id = ?", batch.subject)["base"][0]
     begins = fresh["start"].min() if asked_before else since
+    if fresh.height and (first is None or fresh["start"][0] < first):
+        begins = ledger.EPOCH  # days before it were called NOT_YET_LISTED because of the first one known, or NO_CANDLES for want of one
     ranges = [{"subject": base, "since": begins, "until": batch.until + DAY}] if base and begins else []
     dirty.mark(
         warehouse, commit, "ASSET", pl.DataFrame(ranges, schema={"subject": TEXT, "since": INSTANT, "until": INSTANT}), "candles read"

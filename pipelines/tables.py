@@ -28,7 +28,10 @@ VENUES = ("coinbase", "cryptofuse", "pacifica")
 CLASSES = ("fiat", "stable", "crypto", "unknown")
 OPENING_KINDS = ("INCEPTION", "ASSERTED", "DERIVED_FIRST_POSTING", "DERIVED_LIVE", "UNKNOWN")
 STATUSES = ("COMPLETE", "STALE", "EXCEPTION", "NOT_TESTED")
-PRICE_BASES = ("PAR", "VWAP_24H", "FIXED_POLICY")
+METHOD = "VWAP_24H"
+METHODS = (METHOD, "LAST_CLOSE", "TWAP_24H", "DAY_CLOSE")
+PRICE_BASES = ("PAR", *METHODS, "FIXED_POLICY", "ALIAS_POLICY")
+BOUND_STATUSES = ("WITHIN", "BREACHED", "BOUND_NOT_TESTED")
 REASONS = (
     "EXCLUDED_BY_POLICY",
     "UNMAPPED_ASSET",
@@ -355,18 +358,46 @@ CALENDARS = Table(
 )
 POLICIES = Table(
     "policies",
-    "A configured rule that prices, or refuses to price, what the market does not.",
-    ("asset", "since"),
+    "A configured rule that prices, or refuses to price, what the market does not, by version.",
+    ("name", "recorded_at"),
     (
+        Column("name", TEXT, "what it is called"),
         Column("asset", TEXT, "the asset it speaks of"),
         Column("exclude", FLAG, "true: the asset is not priced at all"),
         Column("price", MONEY, "fiat per unit", null=True),
         Column("currency", TEXT, "the currency of the price", null=True),
+        Column("bound", MONEY, "how far the market may lie from the price", null=True),
+        Column("same_as", TEXT, "the asset whose price it takes", null=True),
         Column("since", INSTANT, "first as-of it applies to", null=True),
         Column("until", INSTANT, "first as-of it no longer applies to", null=True),
         Column("approver", TEXT, "who answers for it"),
+        Column("recorded_at", INSTANT, "when the configuration first said so"),
+        Column("retired_at", INSTANT, "when the configuration no longer said so", null=True),
     ),
     may_be_empty="no policy is configured",
+)
+PAST_LABELS = Table(
+    "past_labels",
+    "What an account's code was mapped to until its label changed.",
+    ("account_id", "retired_at"),
+    (
+        _ACCOUNT,
+        Column("asset", TEXT, "as in accounts", null=True),
+        Column("network", TEXT, "as in accounts", null=True),
+        Column("asset_class", TEXT, "as in accounts", values=CLASSES),
+        Column("retired_at", INSTANT, "when the label changed"),
+    ),
+    may_be_empty="no label was ever changed",
+)
+TOLERANCES = Table(
+    "tolerances",
+    "What the configuration calls too far apart.",
+    ("name",),
+    (
+        Column("name", TEXT, "of what", values=("method_spread_bps",)),
+        Column("most", LONG, "the most that is not worth a word"),
+    ),
+    may_be_empty="no configuration was read yet",
 )
 CLOSED_DAYS = Table(
     "closed_days",
@@ -406,7 +437,7 @@ DAILY_PRICES = Table(
         _CALENDAR,
         _DAY,
         Column("asset", TEXT, "the asset; codes that nothing maps have no row here"),
-        Column("method", TEXT, "how market prices are made", values=("VWAP_24H",)),
+        Column("method", TEXT, "how market prices are made; values rest on VWAP_24H, the others stand beside it", values=METHODS),
         _AS_OF,
         Column("price", MONEY, "fiat per unit", null=True),
         Column("price_basis", TEXT, "what the price rests on", null=True, values=PRICE_BASES),
@@ -417,6 +448,8 @@ DAILY_PRICES = Table(
         Column("first_start", INSTANT, "start of the first of them", null=True),
         Column("last_end", INSTANT, "end of the last of them", null=True),
         Column("evidence", TEXT, "sha256 over their start, close and volume", null=True),
+        Column("spread_bps", LONG, "1/10000 that a method lies from VWAP_24H, or the market from a fixed price", null=True),
+        Column("bound_status", TEXT, "whether the market is within the bound of a fixed price", null=True, values=BOUND_STATUSES),
     ),
     may_be_empty="nothing that is held is mapped to an asset",
 )
@@ -511,7 +544,8 @@ CHECK_RESULTS = Table(
 TABLES = {
     t.name: t
     for t in (
-        PUBLICATIONS, PORTFOLIOS, ACCOUNTS, CALENDARS, POLICIES, OPENINGS, PULLS, PAGES, POSTINGS, CHAIN_BREAKS, TIE_OUTS, COMPLETENESS,
+        PUBLICATIONS, PORTFOLIOS, ACCOUNTS, PAST_LABELS, CALENDARS, POLICIES, TOLERANCES, OPENINGS, PULLS, PAGES, POSTINGS,
+        CHAIN_BREAKS, TIE_OUTS, COMPLETENESS,
         SUSPENSE, VENUE_CODES, VENUE_BALANCES, PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS,
         DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, DIRTY, COMMITS, CHECK_RESULTS,
     )

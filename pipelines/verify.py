@@ -57,9 +57,10 @@ def numbers(tables: dict[str, list[Row]], said: Row) -> Found:
         turnover[c["asset"]] += (D(c["close"]) * D(c["volume"])).quantize(LAST)
         volume[c["asset"]] += D(c["volume"])
     price: dict[Any, D] = {("VWAP_24H", a, "USD"): (turnover[a] / v).quantize(LAST) for a, v in volume.items() if v}
-    price |= {("PAR", r["asset"], r["asset"]): D(1) for r in tables["by_portfolio"]}
+    price |= {("PAR", c, c): D(1) for c in ("USD", "EUR", "GBP")}
     in_force = [p for p in tables["policies"] if when(p["since"] or NEVER) <= as_of < when(p["until"] or FOREVER)]
     price |= {("FIXED_POLICY", p["asset"], p["currency"]): D(p["price"]) for p in in_force if p["price"]}
+    price |= {("ALIAS_POLICY", p["asset"], c): x for p in in_force for (_, a, c), x in [*price.items()] if a == p["same_as"]}
     for k, r in rows.items():
         balance, each = held.get(k, NAN), price.get((r["price_basis"], r["asset"], r["currency"]), NAN)
         due = {"balance": balance, "price": each, "value": (balance * each).quantize(LAST)}

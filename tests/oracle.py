@@ -67,26 +67,85 @@ def daily_balance(account: Row, opening: Row | None, postings: Iterable[Row], re
     }
 
 
-PRICE_COLUMNS = ("price", "price_basis", "currency", "reason", "candle_count", "volume", "first_start", "last_end", "evidence")
+PRICE_COLUMNS = (
+    "price", "price_basis", "currency", "reason", "candle_count", "volume", "first_start", "last_end", "evidence", "spread_bps",
+    "bound_status",
+)  # fmt: skip
+FIAT = ("USD", "EUR", "GBP")
 Price = dict[str, Any]
 
 
 def daily_price(
-    asset: str, asset_class: str, candles: Iterable[Row], coverage: Iterable[Row], products: list[Row], policies: list[Row], t: datetime
+    asset: str, asset_class: str, candles: list[Row], coverage: list[Row], products: list[Row], policies: list[Row], t: datetime
 ) -> Price:
     """What daily_prices should say of one asset at `t`: law 2, 3 and 4, rule by rule."""
-    if asset_class == "fiat" and asset in ("USD", "EUR", "GBP"):
+    if asset_class == "fiat" and asset in FIAT:
         return _priced(Decimal(1), "PAR", asset)
     in_force = [p for p in policies if p["asset"] == asset and (p["since"] or t) <= t and (p["until"] is None or t < p["until"])]
     if any(p["exclude"] for p in in_force):
         return _unpriced("EXCLUDED_BY_POLICY")
+    pairs = [p for p in products if p["base"] == asset and p["quote"] == "USD"]
+    market = _at_market(pairs[0], candles, coverage, t) if pairs else _unpriced("NO_USD_PAIR")
     if in_force:
         policy = max(in_force, key=lambda p: p["since"] or datetime.min.replace(tzinfo=UTC))
-        return _priced(policy["price"], "FIXED_POLICY", policy["currency"])
-    if not products:
-        return _unpriced("NOT_FETCHED")
+        if other := policy["same_as"]:
+            theirs = daily_price(other, "fiat" if other in FIAT else "crypto", candles, coverage, products, policies, t)
+            own = {"spread_bps": None, "bound_status": None}
+            return theirs | own | {"price_basis": theirs["price"] and "ALIAS_POLICY"}
+        return _priced(policy["price"], "FIXED_POLICY", policy["currency"]) | _held_against(policy, market["price"])
+    return market if products else _unpriced("NOT_FETCHED")
+
+
+def _held_against(policy: Row, market: Decimal | None) -> Price:
+    if market is None:
+        return {"bound_status": policy["bound"] and "BOUND_NOT_TESTED"}
+    near = abs(EXACT.subtract(market, policy["price"])) <= (policy["bound"] or 0)
+    return {"spread_bps": _bps(market, policy["price"]), "bound_status": policy["bound"] and ("WITHIN" if near else "BREACHED")}
+
+
+def _bps(price: Decimal, beside: Decimal) -> int | None:
+    ratio = quotient(price, beside)
+    apart = product(ratio - 1, Decimal(10_000))
+    return int(apart.quantize(Decimal(1), context=EXACT)) if ratio < LIMIT and abs(apart) < LIMIT else None
+
+
+def other_methods(
+    asset: str, asset_class: str, candles: list[Row], coverage: list[Row], products: list[Row], policies: list[Row], t: datetime
+) -> dict[str, Price]:
+    """What the other methods should say beside it; nothing where there is no market, or no price is wanted."""
     pairs = [p for p in products if p["base"] == asset and p["quote"] == "USD"]
-    return _at_market(pairs[0], list(candles), list(coverage), t) if pairs else _unpriced("NO_USD_PAIR")
+    said = daily_price(asset, asset_class, candles, coverage, products, policies, t)
+    if not pairs or said["price_basis"] == "PAR" or _is_excluded(asset, policies, t):
+        return {}
+    market = _at_market(pairs[0], candles, coverage, t)
+    mine = [c for c in candles if c["product_id"] == pairs[0]["product_id"]]
+    window = sorted((c for c in mine if c["start"] >= t - 24 * HOUR and c["start"] + HOUR <= t), key=lambda c: c["start"])
+    midnight = t.replace(hour=0, minute=0, second=0, microsecond=0)
+    hours = [h for h in _hours(t) if window and h >= window[0]["start"]]
+    held = [max((c for c in window if c["start"] <= h), key=lambda c: c["start"])["close"] for h in hours]
+    says = {
+        "LAST_CLOSE": window[-1]["close"] if window else None,
+        "TWAP_24H": quotient(total(held), Decimal(len(held))) if held else None,
+        "DAY_CLOSE": next((c["close"] for c in reversed(window) if c["start"] < midnight), None),
+    }
+    covered = all(_asked_for(hour, pairs[0]["product_id"], coverage) for hour in _hours(t))
+    return {
+        method: _by_method(method, price, market, _why_no_candle(pairs[0], mine, covered, t), covered) for method, price in says.items()
+    }
+
+
+def _is_excluded(asset: str, policies: list[Row], t: datetime) -> bool:
+    return any(p["exclude"] and p["asset"] == asset and (p["since"] or t) <= t and (p["until"] is None or t < p["until"]) for p in policies)
+
+
+def _by_method(method: str, price: Decimal | None, market: Price, why: str, covered: bool) -> Price:
+    window = {name: market[name] for name in ("candle_count", "volume", "first_start", "last_end", "evidence")}
+    if price is None or not covered:
+        return _unpriced(why if price is None else "NOT_FETCHED") | window
+    if price <= 0:
+        return _unpriced("ZERO_VOLUME" if market["volume"] == 0 else "OUT_OF_RANGE") | window
+    spread = _bps(price, market["price"]) if market["price"] else None
+    return _priced(price, method, "USD") | window | {"spread_bps": spread}
 
 
 def _at_market(pair: Row, candles: list[Row], coverage: list[Row], t: datetime) -> Price:

@@ -106,7 +106,7 @@ class Home:
             at = {"recorded_at": commit.recorded_at}
             commit.insert(CANDLES, CANDLES.frame(c | at for c in candles))
             commit.insert(CANDLE_COVERAGE, CANDLE_COVERAGE.frame(c | at for c in coverage))
-            spans = [(c["product_id"], c["start"], c["start"] + 25 * HOUR) for c in candles]
+            spans = [(c["product_id"], EPOCH, c["start"] + 25 * HOUR) for c in candles]  # any of them may be the first
             spans += [(c["product_id"], c["since"], c["until"] + 24 * HOUR) for c in coverage]
             self._dirty(commit, "ASSET", [(product.removesuffix("-USD"), since, until) for product, since, until in spans])
 
@@ -146,7 +146,7 @@ class Home:
         balances = snapshots.daily_balances(known.facts(read(POSTINGS).lazy(), at), openings, accounts, watermarks, days.lazy())
         assets = accounts.filter(pl.col("asset").is_not_null()).select("asset", "asset_class").unique("asset")
         candles, coverage = known.facts(read(CANDLES).lazy(), at), known.recorded(read(CANDLE_COVERAGE).lazy(), at)
-        priced = prices.daily_prices(
+        priced = prices.side_by_side(
             candles,
             coverage,
             known.newest(read(PRODUCTS).lazy(), ["product_id"], at),

@@ -11,7 +11,7 @@ from pipelines.exports import blocks as b
 from pipelines.exports.display import NONE, instant, name, number, price, units
 from pipelines.exports.model import Statement
 
-BASES = {"PAR": "par", "VWAP_24H": "market", "FIXED_POLICY": "fixed policy"}
+BASES = {"PAR": "par", "VWAP_24H": "market", "FIXED_POLICY": "fixed policy", "ALIAS_POLICY": "alias policy"}
 MARKS = {"COMPLETE": "C", "EXCEPTION": "E", "STALE": "S", "NOT_TESTED": "N"}
 LEGEND = "Bal, Mov: what was proved of balance and movements. C complete, E exception, S stale, N not tested."
 PACIFICA = "A Pacifica line is cash collateral; it excludes unrealised P&L and spot assets, and a negative one is a payable."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from pipelines.stages import exact
-from pipelines.tables import DAILY_VALUES
+from pipelines.tables import DAILY_VALUES, METHOD
 
 SURELY = 9e17
 """A float estimate below this says that the product is in range, whatever its sixteenth digit."""
@@ -19,10 +19,11 @@ def daily_values(balances: pl.LazyFrame, prices: pl.LazyFrame, accounts: pl.Lazy
     A value that cannot be written takes its price with it, so that a reason stands exactly where no price does.
     """
     asset = pl.col("asset")
+    priced = prices.filter(pl.col("method") == METHOD).select(*_KEY, "price", "price_basis", "currency", "reason")
     held = (
         balances.select("calendar", "day", "account_id", "as_of", "balance")
         .join(accounts.select("account_id", "asset"), on="account_id", how="left", maintain_order="left")
-        .join(prices.select(*_KEY, "price", "price_basis", "currency", "reason"), on=_KEY, how="left", maintain_order="left")
+        .join(priced, on=_KEY, how="left", maintain_order="left")
         .collect()
     )
     overflow = pl.col("balance").is_not_null() & pl.col("price").is_not_null() & pl.col("value").is_null()

@@ -9,6 +9,7 @@ WITH expected AS (
 ), written AS (
     SELECT calendar, day, asset, as_of, count(*) AS rows_written
     FROM daily_prices
+    WHERE method = 'VWAP_24H' -- the one that values rest on; the others stand beside it where there is a market
     GROUP BY calendar, day, asset, as_of
 )
 SELECT calendar, day, asset, as_of, e.asset IS NOT NULL AS row_expected, coalesce(w.rows_written, 0) AS rows_written

@@ -7,7 +7,7 @@ SELECT v.calendar, v.day, v.account_id, a.asset, v.balance, b.balance AS daily_b
 FROM daily_values AS v
 LEFT JOIN accounts AS a USING (account_id)
 LEFT JOIN daily_balances AS b USING (calendar, day, account_id)
-LEFT JOIN daily_prices AS p ON p.calendar = v.calendar AND p.day = v.day AND p.asset = a.asset
+LEFT JOIN daily_prices AS p ON p.calendar = v.calendar AND p.day = v.day AND p.asset = a.asset AND p.method = 'VWAP_24H'
 WHERE v.balance IS DISTINCT FROM b.balance
     OR CASE
         WHEN a.asset IS NULL THEN v.price IS NOT NULL OR v.reason NOT IN ('UNMAPPED_ASSET', 'EXCLUDED_BY_POLICY')

@@ -32,4 +32,4 @@ def test_the_example_is_a_configuration(tmp_path):
 def test_a_contract_shows_type_null_and_allowed_values():
     shown = generate.contracts()
     assert "| `pending_amount` | DECIMAL(38,18) | yes | signed change of the pending balance, where the venue reports one |" in shown
-    assert "`PAR`, `VWAP_24H`, `FIXED_POLICY`" in shown
+    assert "`PAR`, `VWAP_24H`, `LAST_CLOSE`" in shown

@@ -100,9 +100,9 @@ PRODUCTS = rows(t.PRODUCTS, """
     XYZ-EUR    | XYZ  | EUR
 """, status="online", trading_disabled=False, **KNOWN)  # fmt: skip
 POLICIES = rows(t.POLICIES, """
-    asset | exclude | price | currency | since      | until | approver
-    USDC  | false   | 1     | USD      | 2024-12-31 | -     | controller
-""")  # fmt: skip
+    name     | asset | exclude | price | currency | since      | until | approver
+    usdc_peg | USDC  | false   | 1     | USD      | 2024-12-31 | -     | controller
+""", **KNOWN)  # fmt: skip
 VENUE_BALANCES = rows(t.VENUE_BALANCES, """
     portfolio | native_code | scope   | amount | recorded_at
     treasury  | BTC         | account | 112.5  | 2025-02-03T07:59:00Z

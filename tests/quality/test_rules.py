@@ -18,6 +18,9 @@ SHAPE = ("_rows", "_key", "_not_null", "_values")
 BALANCE = "UPDATE daily_balances SET {} WHERE account_id = {} AND day = '2025-01-02'"
 PRICE = "UPDATE daily_prices SET {} WHERE asset = '{}' AND day = '2025-01-02'"
 VALUE = "UPDATE daily_values SET {} WHERE account_id = {} AND day = '2025-01-02'"
+UNPRICED = "price = NULL, price_basis = NULL, currency = NULL, reason = '{}'"
+OF_BTC = "FROM daily_prices WHERE price = 102"
+TOLERATED = "INSERT INTO tolerances VALUES ('method_spread_bps', 50)"
 SECOND = date(2025, 1, 2)
 HUGE = "99999999999999999999"
 
@@ -143,6 +146,14 @@ PLANTED = [
         {"asset": "USDC"},
     ),  # a stablecoin is not fiat
     ("daily_prices_par", PRICE.format("price_basis = 'FIXED_POLICY'", "USD"), {"asset": "USD", "price_basis": "FIXED_POLICY"}),
+    ("daily_prices_par", PRICE.format(UNPRICED.format("NO_USD_PAIR"), "USD"), {"asset": "USD"}),
+    (
+        "daily_prices_methods_apart",
+        f"{TOLERATED}; INSERT INTO daily_prices SELECT * REPLACE ('LAST_CLOSE' AS method, 51 AS spread_bps) {OF_BTC}",
+        {"day": SECOND, "asset": "BTC", "method": "LAST_CLOSE", "spread_bps": 51, "tolerated_bps": 50},
+    ),
+    ("daily_prices_bound", PRICE.format("bound_status = 'BREACHED'", "USDC"), {"day": SECOND, "asset": "USDC"}),
+    ("daily_prices_bound_tested", PRICE.format("bound_status = 'BOUND_NOT_TESTED'", "USDC"), {"day": SECOND, "asset": "USDC"}),
     ("daily_prices_window", PRICE.format("candle_count = 25", "BTC"), {"day": SECOND, "candle_count": 25}),
     ("daily_prices_window", PRICE.format("candle_count = NULL", "BTC"), {"day": SECOND, "candle_count": None}),
     ("daily_prices_window", PRICE.format("last_end = '2025-01-03T00:30Z'", "BTC"), {"day": SECOND, "asset": "BTC"}),  # looks ahead
@@ -255,6 +266,12 @@ def test_an_empty_table_blocks_unless_it_may_be_empty(planted):
     excused = {f.rule.table for f in found if f.passed and f.rule.name.endswith(SHAPE)}
     assert excused == {t.name for t in TABLES.values() if t.may_be_empty}
     assert all(f.looked_at == 0 and f.message for f in found if f.passed and f.rule.name != "closed_days_contiguous")
+
+
+def test_fiat_may_be_excluded_by_policy_and_a_coin_may_call_itself_usd(planted):
+    excluded = planted(PRICE.format(UNPRICED.format("EXCLUDED_BY_POLICY"), "USD"))
+    coin = planted(PRICE.format(UNPRICED.format("NO_USD_PAIR"), "USD"), "UPDATE accounts SET asset_class = 'crypto' WHERE asset = 'USD'")
+    assert all(check(book, PUBLICATION, among=[RULES["daily_prices_par"]])[0].passed for book in (excluded, coin))
 
 
 def test_a_product_that_has_no_room_may_say_so(planted):

@@ -12,10 +12,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.stages.days import instant as any_instant
-from pipelines.stages.prices import daily_prices
+from pipelines.stages.prices import side_by_side
 from pipelines.stages.snapshots import daily_balances
 from pipelines.stages.valuations import daily_values
-from pipelines.tables import CANDLE_COVERAGE, CANDLES, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, OPENINGS, POLICIES, POSTINGS, PRODUCTS
+from pipelines.tables import (
+    CANDLE_COVERAGE,
+    CANDLES,
+    DAILY_BALANCES,
+    DAILY_PRICES,
+    DAILY_VALUES,
+    METHOD,
+    OPENINGS,
+    POLICIES,
+    POSTINGS,
+    PRODUCTS,
+)
 from tests import oracle
 from tests.ledger_text import D, instant
 from tests.stages.scenario import ACCOUNT_VIEW, ASSETS, KNOWN, WATERMARKS, calendar_days, candle
@@ -76,7 +87,7 @@ class Book:
             assets,
             POLICIES.frame(self.policies),
         )
-        return daily_prices(*(f.lazy() for f in facts), DAYS.lazy())
+        return side_by_side(*(f.lazy() for f in facts), DAYS.lazy())
 
     def close(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         balances, prices = DAILY_BALANCES.conform(self.balances()), DAILY_PRICES.conform(self.prices())
@@ -162,11 +173,13 @@ def policy_lists(draw):
     for asset, since in draw(
         st.lists(st.tuples(st.sampled_from(("USDC", "EUR", "ODD", "BTC")), st.none() | cut_offs), unique=True, max_size=3)
     ):
-        exclude = draw(st.sampled_from((True, False, False)))
-        says = {"price": None, "currency": None} if exclude else {"price": draw(numbers.filter(lambda x: x > 0)), "currency": "USD"}
-        rows.append(
-            {"asset": asset, "exclude": exclude, "since": since, "until": draw(st.none() | cut_offs), "approver": "controller"} | says
-        )
+        kind = draw(st.sampled_from(("exclude", "price", "price", "alias" if asset in {"ODD", "USDC"} else "price")))
+        positive = numbers.filter(lambda x: x > 0)
+        says = {"price": draw(positive), "currency": "USD", "bound": draw(st.none() | positive)} if kind == "price" else {}
+        other = draw(st.sampled_from(("BTC", "ETH", "USD", "DOGE"))) if kind == "alias" else None
+        plain = {"price": None, "currency": None, "bound": None, "exclude": kind == "exclude", "same_as": other}
+        row = {"name": f"{asset} {since}", "asset": asset, "since": since, "until": draw(st.none() | cut_offs), "approver": "controller"}
+        rows.append(row | {"recorded_at": KNOWN} | plain | says)
     return rows
 
 
@@ -183,15 +196,16 @@ def told(frame: pl.DataFrame, *key: str) -> dict[tuple, dict[str, Any]]:
 @settings(common, max_examples=TORTURE or 100)
 def test_balances_prices_values_and_reasons_are_those_of_plain_arithmetic(book):
     balances, prices, values = book.close()
-    told_balances, told_prices, told_values = told(balances, "account_id"), told(prices, "asset"), told(values, "account_id")
+    told_balances, told_prices, told_values = told(balances, "account_id"), told(prices, "asset", "method"), told(values, "account_id")
     openings, watermarks = ({row["account_id"]: row for row in table} for table in (book.openings, book.watermarks))
-    expected_rows = 0
+    expected_rows = expected_prices = 0
     for calendar, day, t in DAYS.rows():
-        market = {
-            a: oracle.daily_price(a, c, book.candles, book.coverage, book.products, book.policies, t) for a, c in ASSET_CLASSES.items()
-        }
-        for asset, price in market.items():
-            assert subset(told_prices[calendar, day, asset], price) == price
+        facts = (book.candles, book.coverage, book.products, book.policies, t)
+        market = {a: oracle.daily_price(a, c, *facts) for a, c in ASSET_CLASSES.items()}
+        for asset, asset_class in ASSET_CLASSES.items():
+            for method, price in ({METHOD: market[asset]} | oracle.other_methods(asset, asset_class, *facts)).items():
+                assert subset(told_prices[calendar, day, asset, method], price) == price
+                expected_prices += 1
         for account in book.accounts:
             i = account["account_id"]
             balance = oracle.daily_balance(account, openings.get(i), book.postings, watermarks.get(i, {}).get("read_through"), t)
@@ -202,7 +216,7 @@ def test_balances_prices_values_and_reasons_are_those_of_plain_arithmetic(book):
             value = oracle.daily_value(balance["balance"], market.get(account["asset"]))
             assert subset(told_values[calendar, day, i], value) == value
     assert expected_rows == balances.height == values.height
-    assert prices.height == len(ASSET_CLASSES) * DAYS.height
+    assert prices.height == expected_prices
 
 
 def subset(row: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
@@ -248,7 +262,7 @@ def settled(book: Book, t: datetime) -> list[list[dict[str, Any]]]:
     balances, prices, values = (frame.filter(pl.col("as_of") <= t).sort(pl.all()) for frame in book.close())
     return [
         balances.sort("calendar", "day", "account_id").to_dicts(),
-        prices.drop("reason").sort("calendar", "day", "asset").to_dicts(),
+        prices.drop("reason").sort("calendar", "day", "asset", "method").to_dicts(),
         values.drop("reason").sort("calendar", "day", "account_id").to_dicts(),
     ]
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pipelines.stages.days import instant as any_instant
-from pipelines.stages.prices import daily_prices
+from pipelines.stages.prices import daily_prices, side_by_side
 from pipelines.tables import DAILY_PRICES, POLICIES, PRODUCTS
 from tests.ledger_text import D, instant, rows
 from tests.stages.scenario import ASSETS, KNOWN, calendar_days, candle, candles, coverage, hourly
@@ -27,7 +27,7 @@ def assets(*lines):
 
 
 def policies(text):
-    return rows(POLICIES, text, exclude=False, approver="controller").lazy()
+    return rows(POLICIES, text, name="policy", exclude=False, approver="controller", recorded_at=KNOWN).lazy()
 
 
 MARKET = products("product_id | base\nBTC-USD | BTC")
@@ -319,3 +319,106 @@ def test_overlapping_and_nested_answers_cover_what_they_cover_together():
     assert at(T, traded, asked)["reason"].to_list() == [None]
     assert at("2025-01-10T01:00:00Z", traded, asked)["reason"].to_list() == ["NOT_FETCHED"]
     assert at("2025-01-10T00:59:59Z", traded, asked)["reason"].to_list() == [None]  # the hours that count are covered
+
+
+# Policies: what the market says of them, and assets that are priced as others
+
+
+PEGGED = products("product_id | base\nBTC-USD | BTC\nUSDT-USD | USDT")
+PEG_ASKED = coverage("product_id | since | until\nBTC-USD | 2024-01-01 | 2026-01-01\nUSDT-USD | 2024-01-01 | 2026-01-01")
+
+
+@pytest.mark.parametrize(
+    ("asset", "close", "bound", "currency", "said"),
+    [
+        ("USDT", "0.99", "0.01", "USD", ("WITHIN", -100)),  # to the last digit
+        ("USDT", "0.989999999999999999", "0.01", "USD", ("BREACHED", -100)),
+        ("USDT", "1.02", "0.01", "USD", ("BREACHED", 200)),
+        ("USDT", "1.02", "-", "USD", (None, 200)),  # no bound was set
+        ("USDC", "1", "0.01", "USD", ("BOUND_NOT_TESTED", None)),  # there is no market
+        ("USDT", "1", "0.01", "EUR", ("BOUND_NOT_TESTED", None)),  # nor one in euros
+    ],
+)
+def test_a_fixed_price_is_held_against_the_market(asset, close, bound, currency, said):
+    ruled = policies(f"asset | price | currency | bound\n{asset} | 1 | {currency} | {bound}")
+    row = at(T, candles(hourly("USDT-USD", DAY_BEFORE, T, close)), PEG_ASKED, PEGGED, assets(f"{asset} | stable"), ruled)
+    assert only(row, "price", "price_basis", "candle_count") == (D(1), "FIXED_POLICY", None)
+    assert only(row, "bound_status", "spread_bps") == said
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("BTC", (D(100), "ALIAS_POLICY", "USD", None, 24)),
+        ("EUR", (D(1), "ALIAS_POLICY", "EUR", None, None)),
+        ("USDC", (D("0.5"), "ALIAS_POLICY", "USD", None, None)),  # itself priced by policy
+        ("DOGE", (None, None, None, "NO_USD_PAIR", None)),  # the other's reason
+    ],
+)
+def test_an_alias_has_the_price_or_the_reason_of_what_it_stands_for(target, said):
+    ruled = policies(f"asset | same_as | price | currency\nWBTC | {target} | - | -\nUSDC | - | 0.5 | USD")
+    row = at(T, candles(hourly("BTC-USD", DAY_BEFORE, T)), of=assets("WBTC | crypto"), ruled=ruled)
+    assert only(row, "asset", "price", "price_basis", "currency", "reason", "candle_count") == ("WBTC", *said)
+
+
+def test_an_alias_leaves_the_market_of_its_own_aside_and_an_exclusion_wins():
+    traded = candles(hourly("BTC-USD", DAY_BEFORE, T), hourly("USDT-USD", DAY_BEFORE, T, "7"))
+    ruled = policies("asset | same_as\nUSDT | BTC")
+    assert only(at(T, traded, PEG_ASKED, PEGGED, assets("USDT | stable"), ruled), "price") == (D(100),)
+    both = policies("asset | same_as | exclude\nUSDT | BTC | false\nUSDT | - | true")
+    assert only(at(T, traded, PEG_ASKED, PEGGED, assets("USDT | stable"), both), "reason") == ("EXCLUDED_BY_POLICY",)
+
+
+def test_one_fiat_account_makes_a_currency_of_a_code_that_others_call_crypto():
+    assert only(at(T, of=assets("USD | crypto", "USD | fiat")), "price_basis") == ("PAR",)
+
+
+# Other methods stand beside the price
+
+
+def beside(moment, traded, **named):
+    days = any_instant(instant(moment)).lazy()
+    frame = side_by_side(traded, ALL_TIME, named.get("listed", MARKET), named.get("of", assets(BTC)), named.get("ruled", NO_POLICY), days)
+    return {row["method"]: row for row in DAILY_PRICES.conform(frame).to_dicts()}
+
+
+def test_methods_side_by_side_and_how_far_they_lie_apart():
+    traded = candles(
+        hourly("BTC-USD", "2025-01-09", "2025-01-09T12:00Z", "100", volume="3"),
+        hourly("BTC-USD", "2025-01-09T12:00Z", "2025-01-10", "200", volume="1"),
+        hourly("BTC-USD", "2025-01-10", "2025-01-12", "900"),
+    )
+    told = beside(T, traded)
+    assert {m: (row["price"], row["spread_bps"]) for m, row in told.items()} == {
+        "VWAP_24H": (D(125), None),
+        "LAST_CLOSE": (D(200), 6000),
+        "TWAP_24H": (D(150), 2000),
+        "DAY_CLOSE": (D(200), 6000),
+    }
+    assert all(row["price_basis"] == m and row["candle_count"] == 24 for m, row in told.items())
+    noon = beside("2025-01-10T12:00Z", traded)
+    assert (noon["LAST_CLOSE"]["price"], noon["DAY_CLOSE"]["price"]) == (D(900), D(200))  # the day's close is that of the UTC day
+
+
+def test_a_price_holds_until_somebody_trades_again():
+    traded = candles(hourly("BTC-USD", "2025-01-09T18:00Z", "2025-01-09T19:00Z", "100"), hourly("BTC-USD", "2025-01-09T23:00Z", T, "160"))
+    assert beside(T, traded)["TWAP_24H"]["price"] == D(110)  # five hours and one
+
+
+def test_other_methods_need_an_answered_window_and_have_the_same_reasons():
+    assert {row["reason"] for row in beside(T, candles()).values()} == {"NO_CANDLES"}
+    gone = beside("2026-01-01T01:00Z", candles(hourly("BTC-USD", "2025-12-31", "2026-01-01")))
+    assert {row["reason"] for row in gone.values()} == {"NOT_FETCHED"}
+    still = beside(T, candles(hourly("BTC-USD", DAY_BEFORE, T, volume="0")))
+    assert {m: row["reason"] for m, row in still.items()} == {"VWAP_24H": "ZERO_VOLUME"} | dict.fromkeys(list(still)[1:])
+
+
+def test_the_market_stands_beside_a_fixed_price_and_beside_nothing_else():
+    ruled = policies("asset | price | currency\nBTC | 1 | USD")
+    traded = candles(hourly("BTC-USD", DAY_BEFORE, T))
+    told = beside(T, traded, ruled=ruled)
+    assert told["VWAP_24H"]["price_basis"] == "FIXED_POLICY"
+    assert {row["price"] for m, row in told.items() if m != "VWAP_24H"} == {D(100)}
+    assert list(beside(T, traded, of=assets("USD | fiat"))) == ["VWAP_24H"]
+    assert list(beside(T, traded, of=assets("DOGE | crypto"))) == ["VWAP_24H"]
+    assert list(beside(T, traded, ruled=policies("asset | exclude\nBTC | true"))) == ["VWAP_24H"]
