@@ -194,12 +194,20 @@ def sandbox(
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000, config: ConfigOption = None, home: HomeOption = None) -> None:
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="To look at: nothing can be started or changed.")
+    ] = False,
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
     """Dagster's web UI and daemon, on loopback, until stopped."""
     from pipelines.ui import serve
 
     book = _home(home)
-    raise typer.Exit(serve(book, _config(config) if config or book.kind() != "demo" else book.root / "closebook.toml", port))
+    settings = _config(config) if config or book.kind() != "demo" else book.root / "closebook.toml"
+    raise typer.Exit(serve(book, settings, port, read_only))
 
 
 @app.command()

@@ -22,15 +22,16 @@ from pipelines.home import Home
 KINDLY = 10.0  # seconds Dagster has to end by itself
 
 
-def serve(home: Home, config: Path, port: int) -> int:
-    """Until stopped; the exit code is Dagster's."""
+def serve(home: Home, config: Path, port: int, read_only: bool = False) -> int:
+    """Until stopped; the exit code is Dagster's. `read_only`: to look at; nobody can start or change anything, and nothing is scheduled."""
     home.move_in(home.kind() or "book")
     runs.prepare(home, config)
     with dg.DagsterInstance.get() as instance:
         runs.release_orphans(instance, home)
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    program = ["dagster_webserver", "--read-only"] if read_only else ["dagster", "dev"]
+    command = [sys.executable, "-W", "ignore", "-m", *program, "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
     with ExitStack() as beside:
-        if home.kind() == "demo":
+        if home.kind() == "demo" and not read_only:
             beside.enter_context(Demo(home).sandbox(_port(config)))
         return _until_stopped(command, home.root)
 

@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+WIPE = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["publication"]}}]) { __typename } }'
 QUERY = "{ assetNodes { assetKey { path } } }"
 
 
@@ -33,24 +36,36 @@ def group_of(pid: int) -> list[int]:
     return found
 
 
-def test_the_ui_shows_the_graph_and_one_interrupt_ends_all_of_it(tmp_path: Path) -> None:
+@contextmanager
+def served(folder: Path, *words: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """`closebook ui`, its graph loaded; whatever of it is left at the end is killed."""
     port = free_port()
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", "ui", "--home", "home", "--port", str(port)]
-    ui = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()", "ui", "--home", "home", "--port", str(port), *words]
+    ui = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        shown = wait_for_graph(port)
-        assert "daily_values" in shown
-        assert "publication" in shown
-        children = group_of(ui.pid)
-        assert children
-        ui.send_signal(signal.SIGINT)
-        assert ui.wait(40) == 0
-        assert [pid for pid in children if alive(pid)] == []
+        assert {"daily_values", "publication"} <= wait_for_graph(port)
+        yield port, ui
     finally:
         if ui.poll() is None:
             for pid in [*group_of(ui.pid), ui.pid]:
                 os.kill(pid, signal.SIGKILL)
             ui.wait()
+
+
+def test_the_ui_shows_the_graph_and_one_interrupt_ends_all_of_it(tmp_path: Path) -> None:
+    with served(tmp_path) as (_, ui):
+        children = group_of(ui.pid)
+        assert children
+        ui.send_signal(signal.SIGINT)
+        assert ui.wait(40) == 0
+        assert [pid for pid in children if alive(pid)] == []
+
+
+def test_the_read_only_ui_shows_all_and_lets_nobody_do_anything(tmp_path: Path) -> None:
+    with served(tmp_path, "--read-only") as (port, ui):
+        reply = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": WIPE}, timeout=10, trust_env=False).json()
+        assert reply["data"]["wipeAssets"]["__typename"] == "UnauthorizedError"
+        assert not [pid for pid in group_of(ui.pid) if "dagster-daemon" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def wait_for_graph(port: int) -> set[str]:

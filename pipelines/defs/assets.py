@@ -2,23 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from pipelines import closing, configuring, decisions, ingest, publications, quality, statements, tables
+from pipelines import closing, ingest, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
 from pipelines.defs.show import counted, ingested, newest_statement, outcomes, row_count, schema, table
-from pipelines.journal import Journal
 from pipelines.pull import Puller, book_time
 
 Book = dg.ResourceParam[OpenBook]
+PAGES = "Reply pages of every portfolio's balances and history, verbatim in the archive."
+CANDLE_PAGES = "Reply pages of hourly candles for every asset ever held, verbatim in the archive."
 CANDIDATE = "A copy of the book under its own path, for the checks. Left out when nothing changed since the last publication."
 PUBLICATION = "The checked file people query; the link is swapped when every blocking check has passed."
 STATEMENTS = "The newest closed day of every calendar as CSV: one per portfolio, and one by asset over all of them."
+DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=25))
+"""Asked at least once a day: stale in the UI where no schedule and no person did."""
 Function = Callable[..., Any]
 Decorator = Callable[[Function], dg.AssetsDefinition]
 
@@ -35,12 +38,10 @@ def _daily(group: str, deps: Sequence[dg.AssetsDefinition], of: tables.Table) ->
     return _step(group, deps, {"duckdb", "polars"}, of, partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
 
 
-@_step("ledger", [], {"python", "parquet"}, "Reply pages of every portfolio's balances and history, verbatim in the archive.")
+@_step("ledger", [], {"python", "parquet"}, PAGES, freshness_policy=DAILY)
 def pages(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
-    ingest.catch_up(book.warehouse, book.archive, book.config)  # what a killed run archived and did not commit comes first
+    book.catch_up()  # what a killed run archived and did not commit comes first
     statements.of_newest_days(book.home)  # so does what it published and did not state
-    configuring.configure(book.warehouse, book.config)
-    decisions.bring_in(book.warehouse, Journal(book.home.journal))
     puller = Puller(book.config, book.warehouse, book.archive)
     until = asyncio.run(book_time(book.config, last=closing.book_time(book.warehouse)))
     closing.note_time(book.warehouse, until)
@@ -50,12 +51,11 @@ def pages(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult
 
 @_step("ledger", [pages], {"duckdb", "polars"}, tables.POSTINGS)
 def postings(book: Book) -> dg.MaterializeResult[None]:
-    done = ingest.catch_up(book.warehouse, book.archive, book.config)
-    configuring.configure(book.warehouse, book.config)
+    done = book.catch_up()
     return dg.MaterializeResult(metadata=ingested(done) | row_count(book.warehouse, tables.POSTINGS) | {"rebuilt": book.rebuilt})
 
 
-@_step("prices", [postings], {"python", "parquet"}, "Reply pages of hourly candles for every asset ever held, verbatim in the archive.")
+@_step("prices", [postings], {"python", "parquet"}, CANDLE_PAGES, freshness_policy=DAILY)
 def candle_pages(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
     until = closing.book_time(book.warehouse)
     puller = Puller(book.config, book.warehouse, book.archive)

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import dagster as dg
 
+from pipelines import configuring, decisions, ingest
 from pipelines.archive import Archive
 from pipelines.config import Config, load
 from pipelines.errors import Outdated
 from pipelines.home import Home, exclusive, sign_of_life
+from pipelines.ingest import Ingested
+from pipelines.journal import Journal
 from pipelines.warehouse import Warehouse
 
 
@@ -25,6 +28,13 @@ class OpenBook:
     archive: Archive
     through: date | None
     rebuilt: str = ""
+
+    def catch_up(self) -> list[Ingested]:
+        """All that archive, configuration and journal hold and the warehouse does not; the batches that were new to it."""
+        done = ingest.catch_up(self.warehouse, self.archive, self.config)
+        configuring.configure(self.warehouse, self.config)
+        decisions.bring_in(self.warehouse, Journal(self.home.journal))
+        return done
 
 
 class BookResource(dg.ConfigurableResource[OpenBook]):

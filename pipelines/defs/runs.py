@@ -24,6 +24,7 @@ nux: {enabled: false}
 storage: {sqlite: {base_dir: {env: DAGSTER_HOME}}}
 concurrency: {runs: {max_concurrent_runs: 1}, pools: {granularity: op}}
 run_monitoring: {enabled: true, start_timeout_seconds: 180}
+freshness: {enabled: true}
 """
 BEGUN = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 GRACE = 30.0  # seconds a daemon's run may take from its start to its sign of life
