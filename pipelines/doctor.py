@@ -15,6 +15,8 @@ from pipelines.home import LEAST_FREE, Home, holder
 from pipelines.venues import wire
 from pipelines.warehouse import now
 
+BRIEF = venues.Patience(attempts=2)  # somebody is waiting for the answer
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -58,8 +60,8 @@ def _home(home: Home) -> Iterator[Finding]:
 
 
 async def _venues(config: Config) -> list[Finding]:
-    seen = [await _portfolio(p) for p in config.portfolio]
-    return [await _prices(config), *(f for s in seen for f in s.findings), *_not_configured(seen)]
+    seen = await asyncio.gather(*(_portfolio(p) for p in config.portfolio))
+    return [await _prices(config), *(f for s in seen for f in s.findings), *_twice(seen), *_not_configured(seen)]
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,17 @@ class _Seen:
     """What a portfolio's key showed: its own id at the venue, and what else its owner holds there."""
 
     findings: list[Finding]
+    subject: str = ""
     venue_id: str | None = None
     siblings: Mapping[str, str] = field(default_factory=dict)
+
+
+def _twice(seen: list[_Seen]) -> Iterator[Finding]:
+    """One portfolio under two names, through keys that do not look the same."""
+    first: dict[str, str] = {}
+    for s in seen:
+        if s.venue_id and (other := first.setdefault(s.venue_id, s.subject)) != s.subject:
+            yield Finding(s.subject, f"it opens the same as {other} ({s.venue_id}): a pull refuses one of them", Refused.exit_code)
 
 
 def _not_configured(seen: list[_Seen]) -> Iterator[Finding]:
@@ -81,7 +92,7 @@ def _not_configured(seen: list[_Seen]) -> Iterator[Finding]:
 
 async def _prices(config: Config) -> Finding:
     try:
-        async with venues.PriceClient(config.prices) as client:
+        async with venues.PriceClient(config.prices, BRIEF) as client:
             skew = abs((await client.time() - now()).total_seconds())
     except ClosebookError as error:
         return Finding("prices", str(error), error.exit_code)
@@ -92,7 +103,7 @@ async def _prices(config: Config) -> Finding:
 async def _portfolio(portfolio: Portfolio) -> _Seen:
     subject = f"{portfolio.venue} {portfolio.name}"
     try:
-        async with venues.connect(portfolio) as client:
+        async with venues.connect(portfolio, BRIEF) as client:
             return await _opened(client, portfolio.venue, subject)
     except ClosebookError as error:
         return _Seen([Finding(subject, str(error), error.exit_code)])
@@ -103,7 +114,8 @@ async def _opened(client: venues.Client, venue: str, subject: str) -> _Seen:
         pages = await client.balances()
     except venues.MissingRight as error:
         await anext(client.history(None, now()))
-        return _Seen([Finding(subject, f"NO_BALANCE_SCOPE, its history may be read and nothing is tied out: {error}")])
+        told = Finding(subject, f"NO_BALANCE_SCOPE, its history may be read and nothing is tied out: {error}")
+        return _Seen([told], subject, client.identity)
     findings = [Finding(subject, "its key opens it")]
     if "write" in client.rights:
         findings.append(Finding(subject, f"its key may do more than read ({client.rights}): whoever finds it can move money"))
@@ -111,7 +123,7 @@ async def _opened(client: venues.Client, venue: str, subject: str) -> _Seen:
         siblings = await client.siblings()
     except Refused:
         siblings = {}
-    return _Seen(findings, wire.read_balances(venue, pages)[0], siblings)
+    return _Seen(findings, subject, wire.read_balances(venue, pages)[0] or client.identity, siblings)
 
 
 def _unpriced(home: Home) -> Iterator[Finding]:

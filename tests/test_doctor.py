@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pipelines.doctor import Finding, examine
 from pipelines.home import Home
 from tests.sandbox.asking import serving, write
@@ -79,3 +81,17 @@ def test_a_home_whose_mark_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "home.toml").write_text("kind =")
     [home] = [f for f in examine(tmp_path / "none.toml", Home(tmp_path)) if f.subject == "home"]
     assert (home.exit_code, "cannot be read" in home.said) == (2, True)
+
+
+def test_one_portfolio_behind_two_keys_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys do not look the same: one stands in the file, the other comes from the environment."""
+    with serving(write(tmp_path / "dataset")) as ask:
+        head, *parts = ask.sandbox.config_text().split(GONE)
+        [desk] = [part for part in parts if 'name = "desk"' in part]
+        copy = desk.replace('name = "desk"', 'name = "copy"').replace(f'key = "{ask.keys["desk"]["key"]}"', 'key = "env:COPY"')
+        monkeypatch.setenv("COPY", ask.keys["desk"]["key"])
+        (tmp_path / "closebook.toml").write_text(GONE.join([head, copy, *parts]))
+        findings = list(examine(tmp_path / "closebook.toml", Home(tmp_path / "home")))
+    [twice] = [f for f in findings if f.exit_code]
+    assert (twice.subject, twice.exit_code) == ("coinbase desk", 3)
+    assert "opens the same as coinbase copy" in twice.said
