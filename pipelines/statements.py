@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines import __version__, publications, verify
+from pipelines import __version__, publications, recompute, verify
 from pipelines.book import Reader, Snapshot, at, instant_of, newest_instants
 from pipelines.errors import UsageError
 from pipelines.evidence import Evidence
@@ -225,7 +225,7 @@ def bundled(answer: Answer) -> bytes:
     tables = ("accounts", "openings", "postings", "candles", "prices", "policies", "read_through", "daily_values", "suspense")
     files |= {f"evidence/{name}.csv": tabular.csv(getattr(evidence, name)) for name in tables}
     files["evidence/history.csv"] = tabular.csv(statement.history)
-    files["verify.py"] = getsource(verify).encode()
+    files |= {"verify.py": getsource(verify).encode(), "recompute.py": getsource(recompute).encode()}
     about = dict(tabular.about(statement)) | ({"from": answer.question.since} if answer.question.since else {})
     return bundle(about, files)
 

@@ -58,7 +58,7 @@ def test_a_bundle_as_made_differs_nowhere_packed_and_unpacked(made, unpacked):
 
 def test_it_holds_every_form_the_evidence_and_the_verifier(made):
     names = set(files_of(made))
-    assert {"by_portfolio.csv", "by_asset.csv", "manifest.json", "verify.py"} <= names
+    assert {"by_portfolio.csv", "by_asset.csv", "manifest.json", "verify.py", "recompute.py"} <= names
     assert {f"{doc}.{form}" for doc in ("statement", "roll_forward") for form in ("json", "pdf", "xlsx", "parquet")} <= names
     evidence = "accounts openings postings candles prices policies read_through daily_values suspense history event_columns"
     assert {f"evidence/{name}.csv" for name in evidence.split()} <= names
@@ -164,3 +164,20 @@ def test_the_command_says_what_differs_and_how_it_ended(made, tmp_path):
         done = closebook("verify", strange, cwd=tmp_path)
         assert done.returncode == 2
         assert "is no bundle" in done.stderr
+
+
+def test_the_short_verifier_recomputes_prices_and_values_alone(unpacked):
+    script = unpacked / "recompute.py"
+    assert len(script.read_text().splitlines()) <= 60
+    ran = lambda: subprocess.run([sys.executable, "-I", script, unpacked], capture_output=True, text=True, check=False)  # noqa: E731
+    done = ran()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    candles = unpacked / "evidence/candles.csv"
+    honest = candles.read_text()
+    first = next(line for line in honest.splitlines() if line.startswith("BTC,"))
+    candles.write_text(honest.replace(first + "\n", ""))
+    assert "price of treasury BTC" in ran().stderr
+    candles.write_text(honest)
+    book = unpacked / "by_portfolio.csv"
+    book.write_text(book.read_text().replace("1226874.505208333333333338", "1226874.505208333333333337"))
+    assert ran().stderr.startswith("value of treasury BTC: 1226874.505208333333333337, not 1226874.505208333333333338")
