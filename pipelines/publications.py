@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +16,9 @@ import duckdb
 import polars as pl
 
 from pipelines import __version__
-from pipelines.errors import ContractError, UsageError
+from pipelines.errors import ContractError, Outdated, UsageError
 from pipelines.home import Home, machine_errors
-from pipelines.tables import PUBLICATIONS, Table
+from pipelines.tables import PUBLICATIONS, TABLES, Table
 from pipelines.warehouse import Warehouse, duckdb_errors, now
 
 SQL = Path(__file__).resolve().parent.parent / "sql"
@@ -44,6 +44,15 @@ class Publication:
         with duckdb_errors(self.path):
             self._con = duckdb.connect(str(self.path), read_only=True)
             self._con.execute("SET TimeZone = 'UTC'")
+        self._require_contracts()
+
+    def _require_contracts(self) -> None:
+        """Its tables are those of this version; else its rows cannot be read as they were meant."""
+        told = self._con.execute("SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY table_name")
+        columns = {name: set(names) for name, names in told.fetchall()}
+        if any(columns.get(table.name) != set(table.schema) for table in TABLES.values()):
+            self._con.close()
+            raise Outdated(f"The publication {self.path} was made by another version.", "`closebook run` publishes anew.")
 
     def __enter__(self) -> Publication:
         return self
@@ -123,11 +132,12 @@ def _create_views(con: duckdb.DuckDBPyConnection, views: dict[str, str]) -> None
 
 
 def known_through(home: Home) -> datetime | None:
-    """What the newest publication knows; None before the first."""
+    """What the newest publication knows; None before the first, and where it is another version's."""
     if not home.publication.exists():
         return None
-    with Publication(home.publication) as newest:
+    with suppress(Outdated), Publication(home.publication) as newest:
         return newest.facts()["known_through"]  # type: ignore[return-value]  # its contract says TIMESTAMPTZ
+    return None
 
 
 def publish(home: Home, candidate: Candidate, keep: int) -> Path:

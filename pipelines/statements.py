@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -21,7 +22,7 @@ import polars as pl
 
 from pipelines import __version__, publications, recompute, verify
 from pipelines.book import Reader, Snapshot, at, instant_of, newest_instants
-from pipelines.errors import UsageError
+from pipelines.errors import Outdated, UsageError
 from pipelines.evidence import Evidence
 from pipelines.exports import movements, paper, tabular, text
 from pipelines.exports.bundle import MANIFEST, bundle, is_packed
@@ -265,11 +266,12 @@ def of_day(source: Reader, as_of: datetime, folder: Path) -> list[Path]:
 
 
 def of_newest_days(home: Home) -> list[Path]:
-    """The statements of the newest publication's newest days; what lies there already is the answer. None before the first publication."""
+    """The statements of the newest publication's newest days; what lies there already is the answer. None of another version's."""
     if not home.publication.exists():
         return []
-    with publications.newest(home) as newest:
+    with suppress(Outdated), publications.newest(home) as newest:
         return [path for as_of in newest_instants(newest) for path in of_day(newest, as_of, home.statements)]
+    return []
 
 
 def first_difference(path: Path) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines import publications
-from pipelines.errors import ContractError, UsageError
+from pipelines import publications, statements
+from pipelines.errors import ContractError, Outdated, UsageError
 from pipelines.home import Home
 from pipelines.tables import CALENDARS
 from pipelines.warehouse import Warehouse
@@ -95,3 +95,16 @@ def test_before_the_first_there_is_nothing_to_read(home: Home) -> None:
         pass
     with pytest.raises(UsageError, match="No candidate"):
         publications.built(home)
+
+
+def test_another_version_s_publication_is_not_read_and_a_run_publishes_anew(home: Home, warehouse: Warehouse) -> None:
+    first = publications.publish(home, publications.build(home, warehouse, START, None), keep=5)
+    with duckdb.connect(str(first)) as con:
+        con.execute("DROP TABLE openings")
+    with pytest.raises(Outdated, match="another version"), publications.newest(home):
+        pass
+    assert publications.known_through(home) is None
+    assert statements.of_newest_days(home) == []
+    publications.publish(home, publications.build(home, warehouse, START, None), keep=5)
+    with publications.newest(home) as newest:
+        assert newest.facts()["publication_id"] == 2
