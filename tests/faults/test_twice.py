@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from pipelines import ingest
-from pipelines.config import Config, load
+from pipelines.config import Config, CryptofusePortfolio, load
 from pipelines.errors import ConfigError
+from pipelines.pages import Batch
 from tests.faults.house import END, House, dataset, house, venues
 
 PORTFOLIO = "[[portfolio]]"
 CODES = {"desk": "BTC", "perps": "USDC", "shop": "ETH"}
+BOUND = "SELECT venue_id FROM portfolios WHERE portfolio = 'shop'"
 KEYS = {"desk": "key", "perps": "account", "shop": "client_id"}
 
 
@@ -61,49 +64,52 @@ def test_a_key_that_turns_out_to_open_the_same_is_refused_by_the_pull(
                 assert held.height == 1, "one of the two is in the book"
 
 
-@pytest.mark.parametrize("name", CODES)
-def test_a_portfolio_under_a_new_name_is_not_a_second_one(name: str, data: Path, tmp_path: Path) -> None:
-    with venues(data) as sandbox, house(tmp_path, sandbox.config_text()) as book:
+@pytest.fixture(scope="module")
+def pulled(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A book that stands; every test leaves it as it was."""
+    with venues(data) as sandbox, house(tmp_path_factory.mktemp("pulled"), sandbox.config_text()) as book:
         assert book.run() == {}
-        before = book.balances()
-        renamed = House(renaming(book.config, name), book.warehouse, book.archive)
-        assert set(renamed.run()) == {"renamed"}
-        assert renamed.balances() == before
+        yield book
+
+
+def test_a_portfolio_under_a_new_name_is_not_a_second_one(pulled: House) -> None:
+    before = pulled.balances()
+    for name in CODES:
+        renamed = House(renaming(pulled.config, name), pulled.warehouse, pulled.archive)
+        assert set(renamed.run()) == {f"renamed-{name}"}
+    assert pulled.balances() == before
 
 
 def renaming(config: Config, name: str) -> Config:
-    portfolios = tuple(p.model_copy(update={"name": "renamed"}) if p.name == name else p for p in config.portfolio)
+    portfolios = tuple(p.model_copy(update={"name": f"renamed-{name}"}) if p.name == name else p for p in config.portfolio)
     return config.model_copy(update={"portfolio": portfolios})
 
 
+def batches(book: House, kind: str, portfolio: str) -> list[Batch]:
+    found = (book.archive.get(name).batch for name in list(book.archive.names()))
+    return [b for b in found if (b.kind, b.portfolio) == (kind, portfolio) and b.subject in ("", "BTC")]
+
+
 @pytest.mark.parametrize("name", CODES)
-def test_pages_that_are_another_s_wait_in_suspense(name: str, data: Path, tmp_path: Path) -> None:
-    with venues(data) as sandbox, house(tmp_path, sandbox.config_text()) as book:
-        assert book.run() == {}
-        before = book.facts()
-        mine = (book.archive.get(n) for n in list(book.archive.names()))
-        history = next(a.batch for a in mine if a.batch.kind == "HISTORY" and a.batch.portfolio == name and a.batch.subject in ("", "BTC"))
-        book.archive.put(replace(history, portfolio="copy", until=END + timedelta(days=1)), book.warehouse.next_instant())
-        [told] = ingest.catch_up(book.warehouse, book.archive, book.config)
-        assert f"but {name} is bound to" in told.error
-        assert [f.equals(before[t]) for t, f in book.facts().items()] == [True] * 3
+def test_pages_that_are_another_s_wait_in_suspense(name: str, pulled: House) -> None:
+    before = pulled.facts()
+    history = batches(pulled, "HISTORY", name)[-1]
+    pulled.archive.put(replace(history, portfolio="copy", until=END + timedelta(days=1)), pulled.warehouse.next_instant())
+    [told] = ingest.catch_up(pulled.warehouse, pulled.archive, pulled.config)
+    assert f"but {name} is bound to" in told.error
+    assert [f.equals(before[t]) for t, f in pulled.facts().items()] == [True] * 3
 
 
-def test_a_merchant_s_renewed_client_opens_the_same_portfolio(data: Path, tmp_path: Path) -> None:
-    with venues(data) as sandbox, house(tmp_path, sandbox.config_text()) as book:
-        assert book.run() == {}
-        mine = (book.archive.get(n) for n in list(book.archive.names()))
-        [*_, balances] = [a.batch for a in mine if a.batch.kind == "BALANCES" and a.batch.portfolio == "shop"]
-        book.archive.put(replace(balances, identity="key:renewed"), book.warehouse.next_instant())
-        assert [i.error for i in ingest.catch_up(book.warehouse, book.archive, book.config)] == [""]
-        bound = "SELECT venue_id FROM portfolios WHERE portfolio = 'shop'"
-        assert book.warehouse.sql(bound)["venue_id"].to_list() == ["key:renewed"]
+def test_a_merchant_s_renewed_client_opens_the_same_portfolio(pulled: House) -> None:
+    [venue_id] = pulled.warehouse.sql(BOUND)["venue_id"]
+    for identity in ("key:renewed", venue_id):
+        pulled.archive.put(replace(batches(pulled, "BALANCES", "shop")[-1], identity=identity), pulled.warehouse.next_instant())
+        assert [i.error for i in ingest.catch_up(pulled.warehouse, pulled.archive, pulled.config)] == [""]
+        assert pulled.warehouse.sql(BOUND)["venue_id"].to_list() == [identity]
 
 
-def test_no_client_id_is_written_down(data: Path, tmp_path: Path) -> None:
-    with venues(data) as sandbox, house(tmp_path, sandbox.config_text()) as book:
-        assert book.run() == {}
-        client_id = next(line for line in sandbox.config_text().splitlines() if line.startswith("client_id")).split('"')[1]
-        [venue_id] = book.warehouse.sql("SELECT venue_id FROM portfolios WHERE portfolio = 'shop'")["venue_id"]
-        assert venue_id.startswith("key:")
-        assert client_id not in venue_id
+def test_no_client_id_is_written_down(pulled: House) -> None:
+    [shop] = [p for p in pulled.config.portfolio if isinstance(p, CryptofusePortfolio)]
+    [venue_id] = pulled.warehouse.sql(BOUND)["venue_id"]
+    assert venue_id.startswith("key:")
+    assert shop.client_id.get_secret_value() not in venue_id
