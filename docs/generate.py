@@ -103,7 +103,7 @@ def default(field: FieldInfo) -> str:
     value = field.default
     if field.is_required():
         return "required"
-    if value is None:
+    if value in (None, ""):
         return "–"
     if isinstance(value, Mapping):
         return "`{ " + ", ".join(f'"{k}" = "{v}"' for k, v in value.items()) + " }`"
