@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from pipelines.cli import app
+from pipelines.tables import BOUND_STATUSES, OPENING_KINDS, PRICE_BASES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,3 +65,9 @@ def test_every_question_is_listed_with_its_first_line():
     for example in sorted((ROOT / "sql" / "examples").glob("*.sql")):
         first = example.read_text(encoding="utf-8").splitlines()[0].removeprefix("-- ")
         assert f"| [{example.name}](../sql/examples/{example.name}) | {first} |" in listed
+
+
+def test_every_word_on_a_row_is_explained_to_the_controller():
+    faq = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    words = {*PRICE_BASES, *BOUND_STATUSES, *OPENING_KINDS}
+    assert not {word for word in words if f"`{word}`" not in faq}
