@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: bench bench-pull check clean demo docs format help lock npm-client test torture torture-engine torture-graph torture-pull torture-readers torture-reports ui 
+.PHONY: bench bench-prove bench-pull check clean demo docs format help lock npm-client test torture torture-engine torture-graph torture-pull torture-readers torture-reports ui 
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -39,6 +39,9 @@ bench: $(READY) ## how fast the engine is: 1 and 10 M postings, or SIZE=100
 
 torture-engine: $(READY) ## thousands of random books against plain arithmetic (about an hour)
 	@CLOSEBOOK_TORTURE=2000 $(BIN)/pytest -q tests/test_book.py tests/stages/test_kernel.py tests/stages/test_laws.py
+
+bench-prove: $(READY) ## what proving 10 M postings costs beside reading them, or SIZE=100
+	@$(BIN)/python -m benchmarks.prove $(or $(SIZE),10)
 
 bench-pull: $(READY) ## how much of the venues' rates a cold pull uses (about eight minutes)
 	@$(BIN)/python -m benchmarks.pull

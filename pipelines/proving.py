@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from pipelines import dirty
-from pipelines.histories import BEGINNING, NEVER, Reader, among, moment
+from pipelines.histories import BEGINNING, NEVER, Reader, ahead, among, moment
 from pipelines.stages import chain, completeness, order, tie_outs
 from pipelines.tables import CHAIN_BREAKS, COMPLETENESS, INSTANT, INT, MONEY, TEXT, TIE_OUTS, Table
 from pipelines.warehouse import Commit, Warehouse
@@ -22,10 +22,13 @@ SLICE = 1_000_000
 LATE = timedelta(minutes=2)
 """How far the venue's clock may be behind the book's."""
 PROOF = "proof"
+EVERYBODY = ""
+"""All postings there are: nothing to be joined."""
 BREAK = [c for c in CHAIN_BREAKS.schema if c not in ("recorded_at", "retired_at")]
 INTERVAL = [c for c in COMPLETENESS.schema if c not in ("recorded_at", "retired_at")]
 
-_LINKS = ", ".join(chain.LINKS)
+_HOUR = 3_600_000_000
+_LINKS = ", ".join(f"postings.{name}" for name in chain.LINKS)
 _CHANGED = """
     SELECT account_id, min(since) AS since FROM (
         SELECT account_id, min(occurred_at) AS since FROM postings WHERE recorded_at > {last} OR retired_at > {last} GROUP BY account_id
@@ -37,7 +40,8 @@ _STOOD = """
     SELECT account_id, arg_max(occurred_at, (occurred_at, position)) AS occurred_at, arg_max(position, (occurred_at, position)) AS position,
         arg_max(balance_after, (occurred_at, position)) AS balance_after,
         arg_max_null(pending_after, (occurred_at, position)) AS pending_after
-    FROM postings JOIN {changed} USING (account_id) WHERE retired_at IS NULL AND occurred_at < since GROUP BY account_id
+    FROM postings JOIN {changed} USING (account_id) WHERE retired_at IS NULL AND occurred_at < since AND occurred_at < {latest}
+    GROUP BY account_id
 """
 _OPENED = """
     SELECT DISTINCT ON (account_id) account_id, opened_at AS occurred_at, -1::INTEGER AS position, amount AS balance_after,
@@ -46,9 +50,11 @@ _OPENED = """
 """
 _ENTRIES = """
     SELECT account_id, count(*) AS entries, max(occurred_at) AS last_at,
-        coalesce(count(*) > 1 AND count(TRY_CAST(event_id AS HUGEINT)) = count(*)
-            AND max(TRY_CAST(event_id AS HUGEINT)) - min(TRY_CAST(event_id AS HUGEINT)) + 1 = count(*), false) AS gapless
-    FROM postings WHERE retired_at IS NULL AND {mine} GROUP BY account_id
+        coalesce(count(*) > 1 AND count(n) = count(*) AND max(n) - min(n) + 1 = count(*), false) AS gapless
+    FROM (
+        SELECT account_id, occurred_at, TRY_CAST(CASE WHEN event_id < ':' THEN event_id END AS BIGINT) AS n
+        FROM postings WHERE retired_at IS NULL AND {mine}
+    ) GROUP BY account_id
 """
 _TIED = """
     SELECT account_id, kind, outcome FROM (
@@ -92,15 +98,19 @@ def breaks(source: Reader, changed: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Breaks of these accounts (account_id, since) from their instant on, slice by slice."""
     whose = _among(changed)
     opened = source.sql(_OPENED).select(chain.STANDING.names())
-    stood = source.sql(_STOOD.format(changed=whose)).select(chain.STANDING.names())
+    stood = source.sql(_STOOD.format(changed=whose, latest=moment(changed["since"].sort()[-1]))).select(chain.STANDING.names())
     mine = changed.select("account_id").join(opened, on="account_id", how="left", maintain_order="left")
     fresh = mine.join(stood, on="account_id", how="anti", maintain_order="left").with_columns(pl.col("position").fill_null(-1))
     standing = pl.concat([fresh, stood]).cast(chain.STANDING).sort("account_id")
-    for lower, upper in _slices(source, whose):
-        proof = chain.prove(standing, source.sql(_between(_LINKS, whose, lower, upper)))
+    everybody = stood.is_empty() and source.sql("SELECT count(*) AS n FROM accounts")["n"][0] == changed.height
+    whose = EVERYBODY if everybody else whose
+    doubts = [pl.DataFrame(schema=chain.DOUBT)]
+    for postings in ahead(source.sql(_between(_LINKS, whose, *edges)) for edges in _slices(source, whose)):
+        proof = chain.prove(standing, postings)
         standing = proof.standing
+        doubts.append(proof.doubts)
         yield proof.breaks.select(BREAK)
-        yield _open_orders(source, proof.doubts)
+    yield _open_orders(source, pl.concat(doubts))
 
 
 def _among(changed: pl.DataFrame) -> str:
@@ -109,20 +119,23 @@ def _among(changed: pl.DataFrame) -> str:
     return f"(VALUES {rows}) AS c(account_id, since)"
 
 
+def _of(whose: str) -> str:
+    """Postings of these accounts from their instants on."""
+    return "postings" if whose == EVERYBODY else f"postings JOIN {whose} ON postings.account_id = c.account_id AND occurred_at >= since"
+
+
 def _between(columns: str, whose: str, lower: datetime, upper: datetime) -> str:
     return (
-        f"SELECT {columns} FROM postings JOIN {whose} USING (account_id) WHERE retired_at IS NULL "
-        f"AND occurred_at >= since AND occurred_at >= {moment(lower)} AND occurred_at < {moment(upper)}"
+        f"SELECT {columns} FROM {_of(whose)} WHERE retired_at IS NULL AND occurred_at >= {moment(lower)} AND occurred_at < {moment(upper)}"
     )
 
 
 def _slices(source: Reader, whose: str) -> Iterator[tuple[datetime, datetime]]:
     """Stretches of time, each with a slice of the postings; no instant lies in two of them."""
-    days = source.sql(
-        f"SELECT date_trunc('hour', occurred_at) + INTERVAL 1 HOUR AS ends, count(*) AS n FROM postings JOIN {whose} USING (account_id) "
-        "WHERE retired_at IS NULL AND occurred_at >= since GROUP BY ends ORDER BY ends"
-    )
-    full = days.with_columns(nth=(pl.col("n").cum_sum() - 1) // SLICE).group_by("nth").agg(pl.col("ends").max()).sort("ends")
+    counts = f"SELECT epoch_us(occurred_at) // {_HOUR} AS hour, count(*) AS n FROM {_of(whose)} WHERE retired_at IS NULL GROUP BY hour"
+    hours = source.sql(f"{counts} ORDER BY hour")
+    nth = (pl.col("n").cum_sum() - 1) // SLICE
+    full = hours.with_columns(nth=nth).group_by("nth").agg(ends=((pl.col("hour").max() + 1) * _HOUR).cast(INSTANT)).sort("ends")
     lower = BEGINNING
     for upper in full["ends"]:
         yield lower, upper
@@ -186,7 +199,7 @@ def _states(warehouse: Warehouse, live: pl.DataFrame) -> pl.DataFrame:
     """Where accounts stood shortly before the book's time, and after each posting since."""
     cuts = live.select("account_id", since=pl.col("until") - LATE).unique("account_id", maintain_order=True)
     whose = _among(cuts)
-    stood = warehouse.sql(_STOOD.format(changed=whose))
+    stood = warehouse.sql(_STOOD.format(changed=whose, latest=moment(cuts["since"].sort()[-1])))
     opened = warehouse.sql(_OPENED).join(cuts, on="account_id", how="semi").join(stood, on="account_id", how="anti")
     state = {"balance": pl.col("balance_after"), "pending": pl.col("pending_after")}
     then = pl.concat([frame.select("account_id", occurred_at=pl.lit(None, INSTANT), **state) for frame in (stood, opened)])
