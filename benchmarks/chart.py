@@ -17,6 +17,7 @@ SAYS = {
     "prices_and_values": "rebuild balances, prices and values",
     "one_more_day": "one more day",
     "any_second": "one portfolio at any second",
+    "publish": "publish the book; its floor is copying the file's bytes",
 }
 
 

@@ -131,11 +131,13 @@ def _registers(accounts: int) -> dict[Table, pl.DataFrame]:
         ),
         CALENDARS: CALENDARS.frame([{"calendar": "utc", "timezone": "UTC", "cut_off": "00:00"}]),
         **_market(),
-        PUBLICATIONS: PUBLICATIONS.frame(
-            [{"publication_id": 1, "known_through": RECORDED + timedelta(days=2), "built_at": RECORDED, "software": "benchmark"}
-             | {"book_start": START.date()}]
-        ),
+        PUBLICATIONS: publication(),
     }  # fmt: skip
+
+
+def publication() -> pl.DataFrame:
+    row = {"publication_id": 1, "known_through": RECORDED + timedelta(days=2), "built_at": RECORDED, "software": "benchmark"}
+    return PUBLICATIONS.frame([row | {"book_start": START.date()}])
 
 
 def _market() -> dict[Table, pl.DataFrame]:

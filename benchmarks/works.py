@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,11 +21,12 @@ import duckdb
 import polars as pl
 
 from benchmarks import peers
-from benchmarks.generate import END, START
-from pipelines import book, closing
+from benchmarks.generate import END, START, publication
+from pipelines import book, closing, publications
+from pipelines.home import Home
 from pipelines.stages import days as day_stage
 from pipelines.stages.kernel import CHAIN
-from pipelines.tables import CALENDARS, CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, TABLES
+from pipelines.tables import CALENDARS, CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, PUBLICATIONS, TABLES
 from pipelines.warehouse import STORAGE, Warehouse
 
 MEMORY = "1500MB"  # DuckDB's own share; the rest is ours
@@ -153,6 +156,34 @@ def any_second(path: Path, facts: Facts) -> None:
     _forget(warehouse, "daily_balances", "closed_days")
 
 
+def publish(path: Path, facts: Facts) -> None:
+    """Build a candidate of a closed book and publish it; beside it, what copying the file's bytes takes."""
+    warehouse = Warehouse(path, memory_limit=MEMORY)
+    warehouse._con.execute(f"ATTACH '{path.with_suffix('.rows')}' AS made (READ_ONLY)")
+    warehouse._con.execute("INSERT INTO daily_balances FROM made.daily_balances")
+    warehouse._con.execute("DELETE FROM publications")
+    warehouse._con.execute("DETACH made")
+    warehouse._con.execute("CHECKPOINT")
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        began = time.perf_counter()
+        _copied(path, Path(folder) / "copy")
+        facts["copy_seconds"] = time.perf_counter() - began
+        home = Home(Path(folder) / "home")
+        home.move_in("book")
+        with timed(facts):
+            publications.publish(home, publications.build(home, warehouse, START.date(), None), keep=2)
+        facts["bytes"] = home.publication.stat().st_size
+    with warehouse.commit("a publication of its own") as commit:
+        commit.insert(PUBLICATIONS, publication(), counts=False)
+    _forget(warehouse, DAILY_BALANCES.name)
+
+
+def _copied(source: Path, target: Path) -> None:
+    """By a program of its own: a handle of ours would take DuckDB's lock with it."""
+    program = "import os, shutil, sys; shutil.copyfile(*sys.argv[1:]); os.fsync(os.open(sys.argv[2], os.O_RDWR))"
+    subprocess.run([sys.executable, "-I", "-S", "-c", program, source, target], check=True)
+
+
 def sql_asof(path: Path, facts: Facts) -> None:
     _sql(path, facts, peers.SQL_ASOF)
 
@@ -208,7 +239,7 @@ def _forget(warehouse: Warehouse, *tables: str) -> None:
 
 
 WORKS: dict[str, Callable[[Path, Facts], None]] = {
-    f.__name__: f for f in (floor, engine, again, prices_and_values, one_more_day, any_second, sql_asof, sql_group, polars, pandas)
+    f.__name__: f for f in (floor, engine, again, prices_and_values, one_more_day, any_second, publish, sql_asof, sql_group, polars, pandas)
 }
 
 

@@ -196,9 +196,7 @@ def sandbox(
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", help="To look at: nothing can be started or changed.")
-    ] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="To look at: nothing can be started or changed.")] = False,
     config: ConfigOption = None,
     home: HomeOption = None,
 ) -> None:

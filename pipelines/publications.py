@@ -90,7 +90,8 @@ def build(home: Home, warehouse: Warehouse, book_start: object, book_end: object
         "book_end": book_end,
     }
     try:
-        warehouse.copy_to(candidate.path)
+        with machine_errors("The candidate cannot be built"):
+            warehouse.copy_to(candidate.path)
         _furnish(candidate.path, PUBLICATIONS.frame([row]))
     except BaseException:
         _clear(folder)

@@ -6,6 +6,7 @@ go out as Polars frames. One writer per home, held off by the book's lock; nobod
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from pipelines.tables import COMMITS, TABLES, Table
 STORAGE = "v1.5.0"  # so that people's 1.5 tools can open what we write
 REBUILT = "A run puts it aside and builds it anew from the archive."
 ROW_GROUP = 122_880
+SPARE = 0.25
+"""Of a file, what may lie unused in a publication."""
 NEWEST = pl.CompatLevel.newest()  # texts as Polars holds them, so that none is copied on the way
 Clock = Callable[[], datetime]
 
@@ -211,13 +214,17 @@ class Warehouse(Reading):
     def __init__(self, path: Path, clock: Clock = now, memory_limit: str = "4GB") -> None:
         self.path = path
         self._clock = clock
+        self._memory_limit = memory_limit
         self._given: datetime | None = None
         with duckdb_errors(path):
-            self._con = duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE, "memory_limit": memory_limit})
-            self._con.execute("SET TimeZone = 'UTC'")
+            self._open()
             for table in TABLES.values():
                 self._con.execute(table.ddl())
         self._require_contracts()
+
+    def _open(self) -> None:
+        self._con = duckdb.connect(str(self.path), config={"storage_compatibility_version": STORAGE, "memory_limit": self._memory_limit})
+        self._con.execute("SET TimeZone = 'UTC'")
 
     def _require_contracts(self) -> None:
         for table in TABLES.values():
@@ -272,7 +279,23 @@ class Warehouse(Reading):
                 raise
 
     def copy_to(self, target: Path) -> None:
-        """All tables into a new, compact file; nothing may be there yet."""
+        """All tables into a new file; nothing may be there yet. Byte by byte, unless much of the file is no longer in use."""
+        with duckdb_errors(target):
+            self._con.execute("CHECKPOINT")
+            total, free = self._con.execute("SELECT total_blocks, free_blocks FROM pragma_database_size()").fetchall()[0]
+            if free <= total * SPARE:
+                self._copy_bytes(target)
+            else:
+                self._copy_tables(target)
+
+    def _copy_bytes(self, target: Path) -> None:
+        self._con.close()  # whoever closes another handle of the file would take DuckDB's lock on it away
+        try:
+            shutil.copyfile(self.path, target)
+        finally:
+            self._open()
+
+    def _copy_tables(self, target: Path) -> None:
         with duckdb_errors(target):
             self._con.execute(f"ATTACH '{_quoted(target)}' AS candidate (STORAGE_VERSION '{STORAGE}')")
             try:

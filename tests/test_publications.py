@@ -108,3 +108,28 @@ def test_another_version_s_publication_is_not_read_and_a_run_publishes_anew(home
     publications.publish(home, publications.build(home, warehouse, START, None), keep=5)
     with publications.newest(home) as newest:
         assert newest.facts()["publication_id"] == 2
+
+
+def test_a_candidate_is_a_copy_of_the_bytes_and_the_warehouse_goes_on(
+    home: Home, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[Path] = []
+    whole = Warehouse._copy_bytes
+    monkeypatch.setattr(Warehouse, "_copy_bytes", lambda self, target: (copied.append(target), whole(self, target)))
+    built = publications.build(home, warehouse, START, None)
+    assert copied == [built.path]
+    know(warehouse, "tokyo")
+    assert warehouse.read(CALENDARS).height == 2
+    assert calendars(built.path) == ["utc"]
+
+
+def test_what_is_no_longer_in_use_is_left_out_once_it_is_much(home: Home, warehouse: Warehouse) -> None:
+    texts = CALENDARS.frame({"calendar": f"{n:0200x}", "timezone": "UTC", "cut_off": "00:00"} for n in range(200_000))
+    with warehouse.commit("many") as commit:
+        commit.replace(CALENDARS, texts)
+    publications.build(home, warehouse, START, None)
+    with warehouse.commit("few") as commit:
+        commit.replace(CALENDARS, CALENDARS.frame([{"calendar": "utc", "timezone": "UTC", "cut_off": "00:00"}]))
+    built = publications.build(home, warehouse, START, None)
+    assert calendars(built.path) == ["utc"]
+    assert built.path.stat().st_size < home.warehouse.stat().st_size / 2
