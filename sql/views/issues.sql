@@ -43,7 +43,7 @@ WITH named AS (
     GROUP BY portfolio
     UNION ALL
     SELECT 'UNMAPPED', portfolio, native_code, NULL, NULL, NULL, recorded_at,
-        'nothing says which asset this is', 'a [[label]] in the configuration', concat_ws('|', 'UNMAPPED', portfolio, native_code)
+        'nothing says which asset this is', 'an [[asset]] in the configuration', concat_ws('|', 'UNMAPPED', portfolio, native_code)
     FROM named
     WHERE asset IS NULL
     UNION ALL
