@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from pipelines.cli import app
+from pipelines.sandbox import candles, faults, ledger
 from pipelines.tables import BOUND_STATUSES, OPENING_KINDS, PRICE_BASES
 
 ROOT = Path(__file__).parents[2]
@@ -71,3 +72,12 @@ def test_every_word_on_a_row_is_explained_to_the_controller():
     faq = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
     words = {*PRICE_BASES, *BOUND_STATUSES, *OPENING_KINDS}
     assert not {word for word in words if f"`{word}`" not in faq}
+
+
+def test_every_fault_and_column_of_the_sandbox_is_described():
+    text = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*)\|", text, re.MULTILINE))
+    assert set(rows) == {*faults.ON_THE_WAY, *faults.SHOWN}
+    assert all(f"`{key}`" in rows[kind] for kind, keys in faults.ON_THE_WAY.items() for key in keys)
+    assert f"\n{','.join(ledger.COLUMNS)}\n" in text
+    assert f"\n{','.join(candles.COLUMNS)}\n" in text
