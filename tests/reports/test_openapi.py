@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from pipelines.config import Reports
+from pipelines.reports.directory import Directory
 from tests.reports.house import Client, House, listening
 
 EXAMPLES = int(os.environ.get("CLOSEBOOK_TORTURE", "15"))
@@ -74,3 +76,39 @@ def test_the_document_says_how_to_sign_and_what_there_is(house) -> None:
     assert list(document["paths"]["/reports"]["post"]["security"][0]) == list(document["components"]["securitySchemes"])
     assert document["paths"]["/files/{report_id}/{token}"]["get"]["security"] == []
     assert "422" not in str(document)
+
+
+EDGES = ["1970-01-02T00:00:00Z", "2025-02-01T00:00:00Z", "2025-01-31T23:59:59.999999Z"]
+MOMENTS = st.integers(2 * 86_400, 1_767_225_600).map(lambda seconds: datetime.fromtimestamp(seconds, UTC).isoformat())
+BALANCES = st.fixed_dictionaries(
+    {},
+    optional={
+        "datetime": st.just("")
+        | MOMENTS
+        | st.sampled_from(["1970-01-02T00:00:00Z", "2025-02-01T00:00:00Z", "2025-01-31T23:59:59.999999Z"]),
+        "known_at": MOMENTS,
+        "group_by": st.sampled_from(["portfolio", "asset"]),
+        "calendar": st.sampled_from(["utc", "new_york"]),
+    },
+)
+
+
+def test_what_is_accepted_is_made(house) -> None:
+    client, accepted = house.client(), []
+
+    @settings(max_examples=EXAMPLES, deadline=None, database=None)
+    @given(BALANCES, st.sampled_from(["csv", "json"]), st.sampled_from(sorted(house_profiles(house))) | st.none())
+    def ask(balance: dict[str, str], form: str, profile: str | None) -> None:
+        reply = client.post({"type": "balance", "format": form, "balance": balance, "profile_id": profile})
+        assert reply.status_code == 200, reply.text
+        accepted.append(reply.json()["id"])
+
+    ask()
+    house.make()
+    ended = {one: client.report(one) for one in accepted}
+    assert {shown["status"] for shown in ended.values()} == {"ready"}, [s["reason"] for s in ended.values() if s["reason"]]
+    assert client.fetch(accepted[-1]).status_code == 200
+
+
+def house_profiles(house: House) -> list[str]:
+    return list(Directory(house.home).names().profiles.values())
