@@ -26,7 +26,7 @@ from pipelines import book, closing, publications
 from pipelines.home import Home
 from pipelines.stages import days as day_stage
 from pipelines.stages.kernel import CHAIN
-from pipelines.tables import CALENDARS, CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, PUBLICATIONS, TABLES
+from pipelines.tables import CALENDARS, CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, PUBLICATIONS, TABLES
 from pipelines.warehouse import STORAGE, Warehouse
 
 MEMORY = "1500MB"  # DuckDB's own share; the rest is ours
@@ -63,19 +63,28 @@ def days() -> pl.DataFrame:
 
 def floor(path: Path, facts: Facts) -> None:
     """Read the columns once, write the rows once: rows that were made before, and no logic."""
+    _floor(path, facts, DAILY_BALANCES.name)
+
+
+def floor_values(path: Path, facts: Facts) -> None:
+    """The same with the rows of daily_values, which rest on those of daily_balances."""
+    _floor(path, facts, DAILY_BALANCES.name, DAILY_VALUES.name)
+
+
+def _floor(path: Path, facts: Facts, *tables: str) -> None:
     made = path.with_suffix(".rows")
     with output(path) as con:
+        con.execute(f"ATTACH '{made}' AS made (READ_ONLY)")
         with timed(facts):
             for _ in con.sql(f"SELECT {', '.join(CHAIN)} FROM postings WHERE retired_at IS NULL").to_arrow_reader(AT_ONCE):
                 pass
-        con.execute(f"ATTACH '{made}' AS made (READ_ONLY)")
-        rows = con.sql("FROM made.daily_balances").to_arrow_table()
-        con.register("incoming", rows)
-        con.execute("BEGIN")
+        for table in tables:
+            con.execute(TABLES[table].ddl().replace(f'"{table}"', f"out.{table}"))
+            con.register("incoming", con.sql(f"FROM made.{table}").to_arrow_table())
+            with timed(facts):
+                con.execute(f"INSERT INTO out.{table} FROM incoming")
+            con.unregister("incoming")
         with timed(facts):
-            con.execute("INSERT INTO out.daily_balances FROM incoming")
-        with timed(facts):
-            con.execute("COMMIT")
             con.execute("CHECKPOINT out")
         _measure(con, "out", path.with_suffix(".out"), facts)
 
@@ -116,7 +125,10 @@ def prices_and_values(path: Path, facts: Facts) -> None:
             step(warehouse, asked)
             warehouse._con.execute("CHECKPOINT")
     _measure(warehouse._con, None, path, facts)
-    _forget(warehouse, DAILY_BALANCES.name, DAILY_PRICES.name, "daily_values", "closed_days")
+    warehouse._con.execute(f"ATTACH '{path.with_suffix('.rows')}' AS made (STORAGE_VERSION '{STORAGE}')")
+    warehouse._con.execute("CREATE TABLE IF NOT EXISTS made.daily_values AS FROM daily_values")
+    warehouse._con.execute("DETACH made")
+    _forget(warehouse, DAILY_BALANCES.name, DAILY_PRICES.name, DAILY_VALUES.name, "closed_days")
 
 
 def one_more_day(path: Path, facts: Facts) -> None:
@@ -239,7 +251,8 @@ def _forget(warehouse: Warehouse, *tables: str) -> None:
 
 
 WORKS: dict[str, Callable[[Path, Facts], None]] = {
-    f.__name__: f for f in (floor, engine, again, prices_and_values, one_more_day, any_second, publish, sql_asof, sql_group, polars, pandas)
+    f.__name__: f
+    for f in (floor, floor_values, engine, again, prices_and_values, one_more_day, any_second, publish, sql_asof, sql_group, polars, pandas)
 }
 
 
