@@ -13,8 +13,8 @@ import polars as pl
 
 from pipelines import dirty
 from pipelines.histories import BEGINNING, NEVER, Reader, ahead, among, moment
-from pipelines.stages import chain, completeness, order, tie_outs
-from pipelines.tables import CHAIN_BREAKS, COMPLETENESS, INSTANT, INT, MONEY, TEXT, TIE_OUTS, Table
+from pipelines.stages import chain, completeness, order, tie_outs, transfers
+from pipelines.tables import CHAIN_BREAKS, COMPLETENESS, INSTANT, INT, MONEY, TEXT, TIE_OUTS, TRANSFERS, Table
 from pipelines.warehouse import Commit, Warehouse
 
 SLICE = 1_000_000
@@ -75,6 +75,8 @@ def catch_up(warehouse: Warehouse) -> None:
         moved = _tie_out(warehouse, commit, live)
         whole = _recounted(warehouse, last)
         _complete(warehouse, commit, pl.concat([changed["account_id"].cast(INT), moved, whole]).unique().sort())
+        if changed.height:
+            _match_transfers(warehouse, commit)
 
 
 def _last(warehouse: Warehouse) -> datetime:
@@ -171,6 +173,12 @@ def _open_orders(source: Reader, doubts: pl.DataFrame) -> pl.DataFrame:
         missing=pl.lit(0, MONEY),
         **dict.fromkeys(("stood", "moved", "reported"), pl.lit(None, MONEY)),
     ).select(BREAK)
+
+
+def _match_transfers(warehouse: Warehouse, commit: Commit) -> None:
+    legs = warehouse.sql(f"SELECT * FROM postings WHERE retired_at IS NULL AND event_type IN ({', '.join(map(repr, transfers.TYPES))})")
+    named = warehouse.sql("SELECT account_id, entity, venue, portfolio, native_code, asset FROM accounts JOIN portfolios USING (portfolio)")
+    commit.replace(TRANSFERS, transfers.transfers(legs.lazy(), named.lazy()))
 
 
 def _live(warehouse: Warehouse, last: datetime) -> pl.DataFrame:

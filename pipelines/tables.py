@@ -270,6 +270,26 @@ COMPLETENESS = Table(
     ),
     may_be_empty="no account has been read yet",
 )
+TRANSFERS = Table(
+    "transfers",
+    "What moved between own portfolios of an entity, or was converted; matched with what is known now, whenever it moved.",
+    ("kind", "sent_by", "sent_at", "sent_position", "received_by", "received_at", "received_position"),
+    (
+        Column("kind", TEXT, "what it is", values=("TRANSFER", "CONVERSION")),
+        Column("entity", TEXT, "whose portfolios these are"),
+        Column("asset", TEXT, "what was sent"),
+        Column("sent_by", INT, "the account it left; null: that leg is not seen", null=True),
+        Column("sent_at", INSTANT, "when it left", null=True),
+        Column("sent_position", INT, "the posting's position", null=True),
+        Column("sent", MONEY, "how much", null=True),
+        Column("received_by", INT, "the account it reached; null: that leg is not seen", null=True),
+        Column("received_at", INSTANT, "when it arrived", null=True),
+        Column("received_position", INT, "the posting's position", null=True),
+        Column("received", MONEY, "how much", null=True),
+        Column("fee", MONEY, "sent - received", null=True),
+    ),
+    may_be_empty="nothing moved between own portfolios",
+)
 CANDLES = Table(
     "candles",
     "One 1-hour candle of a product, by version.",
@@ -545,7 +565,7 @@ TABLES = {
     t.name: t
     for t in (
         PUBLICATIONS, PORTFOLIOS, ACCOUNTS, PAST_LABELS, CALENDARS, POLICIES, TOLERANCES, OPENINGS, PULLS, PAGES, POSTINGS,
-        CHAIN_BREAKS, TIE_OUTS, COMPLETENESS,
+        CHAIN_BREAKS, TIE_OUTS, COMPLETENESS, TRANSFERS,
         SUSPENSE, VENUE_CODES, VENUE_BALANCES, PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS,
         DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, DIRTY, COMMITS, CHECK_RESULTS,
     )

@@ -20,6 +20,8 @@ RECEIVED = {
     "pacifica": ("deposit", "deposit_release", "subaccount_transfer"),
     "cryptofuse": ("deposit", "to_sub", "to_master"),
 }
+TYPES = tuple(sorted({"conversion", *(word for types in (SENT, RECEIVED) for words in types.values() for word in words)}))
+"""All types that are looked at."""
 OWN = ("subaccount_transfer", "to_sub", "to_master")
 """Types that can be nothing but a transfer between own portfolios, whether or not the other leg is seen."""
 CONVERTED = ("USD", "USDC")

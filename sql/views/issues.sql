@@ -47,6 +47,12 @@ WITH named AS (
     FROM named
     WHERE asset IS NULL
     UNION ALL
+    SELECT 'UNMATCHED', n.portfolio, n.native_code, coalesce(t.sent_at, t.received_at), NULL, coalesce(-t.sent, t.received), n.recorded_at,
+        'a leg of a transfer between own portfolios without the other one', 'the other portfolio in the configuration, or its pull',
+        concat_ws('|', 'UNMATCHED', n.portfolio, n.native_code, coalesce(t.sent_at, t.received_at), coalesce(-t.sent, t.received))
+    FROM transfers AS t JOIN named AS n ON n.account_id = coalesce(t.sent_by, t.received_by)
+    WHERE t.sent_by IS NULL OR t.received_by IS NULL
+    UNION ALL
     SELECT 'UNPRICED', NULL, asset, min(as_of), NULL, sum(balance), min(as_of),
         'held without a price: ' || reason, 'a price at the venue, or a policy', concat_ws('|', 'UNPRICED', asset, reason)
     FROM newest

@@ -55,6 +55,11 @@ POSTINGS = rows(t.POSTINGS, """
     5          | 2025-01-02T08:00:00Z        | 0        | p1       | -30    | -20           | 5             | -
 """, event_type="match", page_sha256="00", **KNOWN)  # fmt: skip
 
+TRANSFERS = rows(t.TRANSFERS, """
+    sent_by | sent_at              | sent | received_by | received_at          | received | fee
+    1       | 2025-01-02T23:00:00Z | 2    | 5           | 2025-01-03T01:00:00Z | 1.9      | 0.1       # on the way at one cut-off
+""", kind="TRANSFER", entity="acme", asset="BTC", sent_position=0, received_position=0)  # fmt: skip
+
 CANDLES = rows(t.CANDLES, """
     product_id | start                | close | volume
     BTC-USD    | 2024-12-31T23:00:00Z | 7     | 9       # before the first window
@@ -159,7 +164,7 @@ BOOK = {
     "publications": PUBLICATIONS, "portfolios": PORTFOLIOS, "accounts": ACCOUNTS, "calendars": CALENDARS, "openings": OPENINGS,
     "pulls": PULLS, "pages": PAGES, "postings": POSTINGS, "products": PRODUCTS, "candles": CANDLES, "candle_coverage": COVERAGE,
     "closed_days": CLOSED_DAYS, "daily_balances": DAILY_BALANCES, "daily_prices": DAILY_PRICES, "daily_values": DAILY_VALUES,
-    "commits": COMMITS,
+    "commits": COMMITS, "transfers": TRANSFERS,
 }  # fmt: skip
 
 

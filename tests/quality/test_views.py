@@ -95,6 +95,17 @@ def test_the_inbox_lists_what_is_the_matter_and_what_would_resolve_it(ask):
     assert ask("SELECT count(*), count(DISTINCT issue), count(resolved_by), count(says), min(age_days) FROM issues") == [(4, 4, 4, 4, 0)]
 
 
+def test_what_is_on_the_way_at_a_cut_off_is_listed_with_both_ends(published):
+    with duckdb.connect(str(published)) as con:
+        con.execute("BEGIN")
+        con.execute("INSERT INTO transfers VALUES ('TRANSFER', 'acme', 'USDC', 5, '2025-01-03T02:00Z', 0, 7, NULL, NULL, NULL, NULL, NULL)")
+        ways = con.execute("SELECT day::VARCHAR, units, sent_by, received_by, price FROM in_transit ORDER BY ALL").fetchall()
+        alone = con.execute("SELECT portfolio, native_code, amount FROM issues WHERE matter = 'UNMATCHED'").fetchall()
+        con.execute("ROLLBACK")
+    assert ways == [("2025-01-02", D(2), "desk", "perps", D(102)), ("2025-01-03", D(7), "perps", None, None)]
+    assert alone == [("perps", "USDC", D(-7))]
+
+
 def test_the_completeness_report_says_what_each_balance_rests_on(ask):
     rows = ask("SELECT native_code, opening, entries, pages, breaks, tie_out, balance_status FROM completeness_report ORDER BY ALL")
     assert rows[:3] == [
@@ -107,7 +118,8 @@ def test_the_completeness_report_says_what_each_balance_rests_on(ask):
 
 def test_every_view_says_what_it_is():
     assert {view.stem for view in VIEWS} == {
-        "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward", "issues", "completeness_report",
+        "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward", "issues",
+        "completeness_report", "in_transit",
     }  # fmt: skip
     assert all(view.read_text().startswith("-- ") for view in VIEWS + EXAMPLES)
 
