@@ -19,8 +19,8 @@ needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is n
 unit = pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
 LOCKED_IN = {
     "NoNewPrivileges": "yes", "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes",
-    "CapabilityBoundingSet": "", "UMask": "0077", "SystemCallFilter": "@system-service", "RestrictNamespaces": "yes",
-    "User": "closebook", "StateDirectory": "closebook", "StateDirectoryMode": "0700",
+    "CapabilityBoundingSet": "", "SystemCallFilter": "@system-service", "RestrictNamespaces": "yes",
+    "User": "closebook", "StateDirectory": "closebook", "StateDirectoryMode": "0750",
 }  # fmt: skip
 
 
@@ -73,6 +73,12 @@ def test_keys_reach_only_those_who_ask_venues():
     assert given == {"closebook-daemon", "closebook-run"}
     for path in UNITS:
         assert path.stem in given or any("secrets.env" in value for value in settings(path)["InaccessiblePaths"]), path
+
+
+def test_publications_are_for_the_group_and_the_rest_for_nobody_else():
+    masks = {path.stem: settings(path)["UMask"] for path in UNITS}
+    writes_books = ["closebook-daemon", "closebook-run"]
+    assert masks == {path.stem: ["0027" if path.stem in writes_books else "0077"] for path in UNITS}
 
 
 def test_what_listens_does_so_on_loopback_and_the_ui_changes_nothing():
