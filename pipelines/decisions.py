@@ -6,8 +6,9 @@ again by the two clocks. What came to be known since is a post-close item; the d
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import polars as pl
@@ -16,7 +17,7 @@ from pipelines import book
 from pipelines.errors import ChecksFailed, UsageError
 from pipelines.histories import Reader
 from pipelines.journal import Journal, Record
-from pipelines.tables import CLOSED_DAYS, DAILY_VALUES, DECISIONS
+from pipelines.tables import CLOSED_DAYS, DAILY_VALUES, DAY, DECISIONS, MONEY, TEXT
 from pipelines.warehouse import Warehouse
 
 EXCEPTIONS = ("BREAK", "TIE_OUT", "NOT_TIED_OUT", "OPENING", "SUSPENSE")
@@ -24,6 +25,25 @@ EXCEPTIONS = ("BREAK", "TIE_OUT", "NOT_TIED_OUT", "OPENING", "SUSPENSE")
 SHOWN = 5
 _WHOSE = ("portfolio", "native_code")
 _NUMBERS = ("balance", "price", "currency", "value")
+_SPAN = "calendar = ? AND day BETWEEN ? AND ?"
+_ITEM = pl.Schema(
+    {
+        "item": TEXT,
+        "locked_through": DAY,
+        "portfolio": TEXT,
+        "native_code": TEXT,
+        "balance": MONEY,
+        "balance_now": MONEY,
+        "balance_change": MONEY,
+        "price": MONEY,
+        "price_now": MONEY,
+        "value": MONEY,
+        "value_now": MONEY,
+        "value_change": MONEY,
+        "currency": TEXT,
+        "currency_now": TEXT,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -60,19 +80,24 @@ def _row(record: Record) -> dict[str, object]:
 
 
 def locks(journal: Journal, calendar: str) -> list[Lock]:
-    """What is locked, oldest days first: a lock takes every day after the one before; a reopening gives days back."""
+    """What is locked, oldest days first: the newest lock of a day holds; a reopening gives it and those after it back."""
     held: list[Lock] = []
     for record in journal.records("LOCK", "REOPEN"):
         if record.words["calendar"] != calendar:
             continue
         day = date.fromisoformat(record.words["day"])
-        if record.kind == "LOCK":
-            first = date.fromisoformat(record.words["first"])
-            held.append(Lock(calendar, first, day, datetime.fromisoformat(record.words["known_at"]), record.by))
+        if record.kind == "REOPEN":
+            held = [_until(lock, day - timedelta(days=1)) for lock in held if lock.first < day]
         else:
-            kept = [lock for lock in held if lock.first < day]
-            held = [Lock(calendar, k.first, min(k.last, day - timedelta(days=1)), k.known_at, k.by) for k in kept]
+            fresh = Lock(
+                calendar, date.fromisoformat(record.words["first"]), day, datetime.fromisoformat(record.words["known_at"]), record.by
+            )
+            held = sorted([*(lock for lock in held if lock.first != fresh.first), fresh], key=lambda lock: lock.first)
     return held
+
+
+def _until(lock: Lock, last: date) -> Lock:
+    return replace(lock, last=min(lock.last, last))
 
 
 def known_at(journal: Journal, source: Reader, calendar: str, as_of: datetime) -> datetime | None:
@@ -112,21 +137,44 @@ def reopen(journal: Journal, calendar: str, day: date, by: str, reason: str, at:
     return journal.append("REOPEN", by, {"calendar": calendar, "day": str(day), "reason": reason}, at)
 
 
+def revise(journal: Journal, source: Reader, calendar: str, through: date, by: str, reason: str, at: datetime) -> Record:
+    """Lock the same days again as they are known now: what was issued stays, and the next statement of them is a new version."""
+    found = [lock for lock in locks(journal, calendar) if lock.last == through]
+    if not found or _changed_since(source, found[0]).is_empty():
+        raise UsageError(
+            f"Nothing came to be known of the days locked through {through} in the calendar {calendar}.", "There is nothing to revise."
+        )
+    if against := list(objections(journal, source, source.read(CLOSED_DAYS, _SPAN, calendar, found[0].first, through).sort("day"))):
+        raise ChecksFailed(
+            f"{through} cannot be locked again: {'; '.join(against[:SHOWN])}.", "`closebook issues` lists what to resolve or accept."
+        )
+    known = source.sql("SELECT known_through FROM publications")["known_through"][0]
+    words = {"calendar": calendar, "first": str(found[0].first), "day": str(through), "known_at": known.isoformat(), "reason": reason}
+    return journal.append("LOCK", by, words, at)
+
+
+def carry(journal: Journal, source: Reader, item: str, by: str, reason: str, at: datetime) -> Record:
+    """Leave a locked day as it is: its post-close item belongs to the open period."""
+    calendars = source.sql("SELECT calendar FROM calendars")["calendar"]
+    if item not in {i for calendar in calendars for i in post_close(journal, source, calendar)["item"]}:
+        raise UsageError(f"There is no post-close item {item!r}.", "`closebook issues` lists them.")
+    return journal.append("DISPOSITION", by, {"subject": item, "reason": reason, "disposition": "CARRIED"}, at)
+
+
 def objections(journal: Journal, source: Reader, days: pl.DataFrame) -> Iterable[str]:
     """What stands against locking these days: stale rows, prices not fetched, exceptions nobody has accepted."""
     calendar, first, last = days["calendar"][0], days["day"][0], days["day"][-1]
-    span = "calendar = ? AND day BETWEEN ? AND ?"
     missing = ((last - first).days + 1) - days.height
     if missing:
         yield f"{missing} days before it are not closed"
     stale = source.sql(
-        f"SELECT portfolio, min(day) AS day FROM book WHERE {span} AND balance_status = 'STALE' GROUP BY ALL ORDER BY ALL",
+        f"SELECT portfolio, min(day) AS day FROM book WHERE {_SPAN} AND balance_status = 'STALE' GROUP BY ALL ORDER BY ALL",
         calendar,
         first,
         last,
     )
     yield from (f"{portfolio} is STALE from {day} on" for portfolio, day in stale.iter_rows())
-    unfetched = source.read(DAILY_VALUES, f"{span} AND reason = 'NOT_FETCHED' AND balance <> 0", calendar, first, last)
+    unfetched = source.read(DAILY_VALUES, f"{_SPAN} AND reason = 'NOT_FETCHED' AND balance <> 0", calendar, first, last)
     if unfetched.height:
         yield f"{unfetched.height} prices were NOT_FETCHED"
     before = issues(journal, source).filter(
@@ -157,9 +205,10 @@ def accept(journal: Journal, source: Reader, issue: str, by: str, reason: str, a
 
 
 def post_close(journal: Journal, source: Reader, calendar: str) -> pl.DataFrame:
-    """What came to be known after their lock, at the last cut-off of each lock: the exact effect on each account."""
-    found = [_changed_since(source, lock) for lock in locks(journal, calendar)]
-    return pl.concat(found) if found else pl.DataFrame()
+    """What came to be known after their lock, at the last cut-off of each lock: the exact effect on each account, and what was decided."""
+    carried = {r.words["subject"]: r.by for r in journal.records("DISPOSITION")}
+    found = pl.concat([pl.DataFrame(schema=_ITEM), *(_changed_since(source, lock) for lock in locks(journal, calendar))])
+    return found.with_columns(carried_by=pl.col("item").replace_strict(carried, default=None, return_dtype=TEXT))
 
 
 def _changed_since(source: Reader, lock: Lock) -> pl.DataFrame:
@@ -168,11 +217,10 @@ def _changed_since(source: Reader, lock: Lock) -> pl.DataFrame:
     both = was.join(now, on=_WHOSE, how="full", coalesce=True, suffix="_now")
     pairs = [(name, f"{name}_now") for name in _NUMBERS]
     effect = {f"{c}_change": pl.col(f"{c}_now").fill_null(0) - pl.col(c).fill_null(0) for c in ("balance", "value")}
-    return (
-        both.filter(pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for old, new in pairs))
-        .select(pl.lit(lock.last).alias("locked_through"), *_WHOSE, *(name for pair in pairs for name in pair), **effect)
-        .sort(_WHOSE)
-    )
+    changed = both.filter(pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for old, new in pairs)).sort(_WHOSE)
+    told = changed.with_columns(pl.lit(lock.last).alias("locked_through"), **effect)
+    names = [hashlib.md5(repr(row).encode(), usedforsecurity=False).hexdigest()[:8] for row in told.iter_rows()]
+    return told.with_columns(item=pl.Series(names, dtype=TEXT)).select(_ITEM.names()).cast(_ITEM)
 
 
 def checklist(journal: Journal, source: Reader, calendar: str, first: date) -> Iterable[tuple[bool, str]]:

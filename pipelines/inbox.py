@@ -65,6 +65,10 @@ def issues(
         if not frame.is_empty():
             print("Known since the lock (post-close items):")
             _print(frame)
+            for currency, change in (
+                frame.lazy().group_by("currency_now").sum().select("currency_now", "value_change").collect().iter_rows()
+            ):
+                print(f"Cumulative: {currency or 'unpriced'} {change.normalize():f}")
 
 
 @app.command()
@@ -100,6 +104,43 @@ def lock(
     with publications.newest(house) as newest:
         record = decisions.lock(_journal(house), newest, calendar, _day(through), _said(by, "--by"), reason, datetime.now(UTC))
     print(f"Locked {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
+
+
+@app.command()
+def revise(
+    through: Annotated[str, typer.Option("--through", help="The last day of the lock to be made anew.")],
+    by: By,
+    reason: Reason,
+    calendar: Calendar = "utc",
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Lock the same days again as they are known now; what was issued stays, the next statement is a new version."""
+    from pipelines import decisions, publications
+
+    house = _home(home)
+    with publications.newest(house) as newest:
+        record = decisions.revise(
+            _journal(house), newest, calendar, _day(through), _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC)
+        )
+    print(f"Revised {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
+
+
+@app.command()
+def carry(
+    item: Annotated[str, typer.Argument(help="A post-close item, as `issues` lists it.")],
+    by: By,
+    reason: Reason,
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Leave a locked day as it is: its post-close item belongs to the open period."""
+    from pipelines import decisions, publications
+
+    house = _home(home)
+    with publications.newest(house) as newest:
+        record = decisions.carry(_journal(house), newest, item, _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC))
+    print(f"Carried {item}: {record.name}")
 
 
 @app.command()

@@ -78,6 +78,15 @@ def test_a_locked_day_shows_what_was_locked_and_a_late_event_stands_beside_it(tm
             said = [line for _, line in decisions.checklist(journal, newest, "utc", date(2025, 1, 1))]
             assert said[0] == "12 of 31 days are closed"
             assert said[3] == "not locked", "the month's last day is not"
+            assert item["carried_by"] is None
+            decisions.carry(journal, newest, item["item"], "cat", "immaterial", NOW)
+            assert decisions.post_close(journal, newest, "utc")["carried_by"].to_list() == ["cat"]
+            assert balances(newest, decisions.known_at(journal, newest, "utc", as_of)) == locked, "carried: the day stays"
+            decisions.revise(journal, newest, "utc", LAST, "cat", "the auditor asked", NOW)
+            assert balances(newest, decisions.known_at(journal, newest, "utc", as_of)) == balances(newest)
+            assert decisions.post_close(journal, newest, "utc").is_empty()
+            with pytest.raises(UsageError, match="nothing to revise"):
+                decisions.revise(journal, newest, "utc", LAST, "cat", "again", NOW)
             decisions.reopen(journal, "utc", date(2025, 1, 5), "bob", "restate", NOW)
             assert decisions.known_at(journal, newest, "utc", as_of) is None
             assert [(lock.first, lock.last) for lock in decisions.locks(journal, "utc")] == [(date(2025, 1, 1), date(2025, 1, 4))]
