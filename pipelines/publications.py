@@ -19,7 +19,7 @@ from pipelines import __version__
 from pipelines.errors import ContractError, Outdated, UsageError
 from pipelines.home import Home, machine_errors
 from pipelines.tables import PUBLICATIONS, TABLES, Table
-from pipelines.warehouse import Warehouse, duckdb_errors, now
+from pipelines.warehouse import MEMORY, Warehouse, duckdb_errors, now
 
 SQL = Path(__file__).resolve().parent.parent / "sql"
 if not SQL.is_dir():  # in an installed wheel the SQL travels inside the package
@@ -43,7 +43,7 @@ class Publication:
         self.path = path.resolve()
         with duckdb_errors(self.path):
             self._con = duckdb.connect(str(self.path), read_only=True)
-            self._con.execute("SET TimeZone = 'UTC'")
+            self._con.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY}'")
         self._require_contracts()
 
     def _require_contracts(self) -> None:

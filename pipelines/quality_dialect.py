@@ -17,7 +17,7 @@ class CheckDialect(duckdb_engine.Dialect):  # type: ignore[misc]  # duckdb_engin
 
     def connect(self, *args: object, **options: object) -> object:
         connection = super().connect(*args, **(options | {"read_only": True}))
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET memory_limit = '2GB'")  # what needs more goes to disk
         return connection
 
     def do_begin(self, connection: object) -> None:

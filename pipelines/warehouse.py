@@ -22,6 +22,7 @@ from pipelines.tables import COMMITS, TABLES, Table
 
 STORAGE = "v1.5.0"  # so that people's 1.5 tools can open what we write
 REBUILT = "A run puts it aside and builds it anew from the archive."
+MEMORY = "2GB"  # DuckDB's share, of each file that is open; what needs more goes to disk
 ROW_GROUP = 122_880
 SPARE = 0.25
 """Of a file, what may lie unused in a publication."""
@@ -211,7 +212,7 @@ class Beside(Reading):
 class Warehouse(Reading):
     """The open warehouse of one home."""
 
-    def __init__(self, path: Path, clock: Clock = now, memory_limit: str = "4GB") -> None:
+    def __init__(self, path: Path, clock: Clock = now, memory_limit: str = MEMORY) -> None:
         self.path = path
         self._clock = clock
         self._memory_limit = memory_limit

@@ -133,3 +133,10 @@ def test_what_is_no_longer_in_use_is_left_out_once_it_is_much(home: Home, wareho
     built = publications.build(home, warehouse, START, None)
     assert calendars(built.path) == ["utc"]
     assert built.path.stat().st_size < home.warehouse.stat().st_size / 2
+
+
+def test_a_file_that_is_open_takes_a_bounded_share_of_memory(home: Home, warehouse: Warehouse) -> None:
+    asked = "SELECT current_setting('memory_limit') AS most"
+    publications.publish(home, publications.build(home, warehouse, START, None), keep=5)
+    with publications.newest(home) as newest:
+        assert newest.sql(asked)["most"][0] == warehouse.sql(asked)["most"][0] == "1.8 GiB"
