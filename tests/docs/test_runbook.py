@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from pipelines import errors, quality
-from pipelines.stages import completeness, snapshots
+from pipelines.stages import comparisons, completeness, snapshots
 from pipelines.tables import REASONS, STATUSES
 
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text(encoding="utf-8")
 ENTRIES = set(re.findall(r"^\| `([^`]+)` \|", RUNBOOK, re.MULTILINE))
 CODES = {0} | {c.exit_code for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.ClosebookError)}
+LABELS = (comparisons.EXACT, comparisons.EXPLAINED, comparisons.UNEXPLAINED)
 SHAPES = ("rows", "key", "not_null", "values")
 
 
@@ -34,6 +35,7 @@ def derived(rule: quality.Rule) -> bool:
         ("status", STATUSES),
         ("status reason", {*snapshots.STATUS_REASONS, *completeness.WORDS}),
         ("price reason", REASONS),
+        ("comparison", LABELS),
         ("exit code", map(str, CODES)),
         ("error", [e.__name__ for e in families() if e is not errors.VenueError]),
         ("check", [rule.name for rule in quality.rules() if not derived(rule)]),
@@ -52,6 +54,14 @@ def test_a_check_stands_with_the_weight_it_has():
 
 
 def test_nothing_stands_there_that_the_code_does_not_know():
-    known = {*STATUSES, *snapshots.STATUS_REASONS, *completeness.WORDS, *REASONS, *map(str, CODES), *(f"<table>_{s}" for s in SHAPES)}
+    known = {
+        *STATUSES,
+        *snapshots.STATUS_REASONS,
+        *completeness.WORDS,
+        *REASONS,
+        *LABELS,
+        *map(str, CODES),
+        *(f"<table>_{s}" for s in SHAPES),
+    }
     known |= {e.__name__ for e in families()} | {rule.name for rule in quality.rules()}
     assert not ENTRIES - known
