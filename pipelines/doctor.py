@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipelines import publications, venues
 from pipelines.config import Config, Portfolio, load
-from pipelines.errors import ClosebookError, ConfigError, MachineError, Refused, UsageError
+from pipelines.errors import ClosebookError, ConfigError, MachineError, Outdated, Refused, UsageError
 from pipelines.home import LEAST_FREE, Home, holder
 from pipelines.venues import wire
 from pipelines.warehouse import now
@@ -55,7 +55,7 @@ def _home(home: Home) -> Iterator[Finding]:
     try:
         with publications.newest(home) as newest:
             yield Finding("publication", f"number {newest.facts()['publication_id']}, knows all up to {newest.facts()['known_through']}")
-    except UsageError as error:
+    except (UsageError, Outdated) as error:
         yield Finding("publication", str(error))
 
 
@@ -128,7 +128,7 @@ async def _opened(client: venues.Client, venue: str, subject: str) -> _Seen:
 
 def _unpriced(home: Home) -> Iterator[Finding]:
     """Assets held without a price, and the policy that would price a stablecoin."""
-    if not home.publication.exists():
+    if publications.known_through(home) is None:
         return
     with publications.newest(home) as newest:
         held = newest.sql(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.doctor import Finding, examine
@@ -95,3 +96,16 @@ def test_one_portfolio_behind_two_keys_is_said(tmp_path: Path, monkeypatch: pyte
     [twice] = [f for f in findings if f.exit_code]
     assert (twice.subject, twice.exit_code) == ("coinbase desk", 3)
     assert "opens the same as coinbase copy" in twice.said
+
+
+def test_another_version_s_publication_is_said_and_the_rest_is_looked_at(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.move_in("book")
+    duckdb.connect(str(home.publication)).close()
+    with serving(write(tmp_path / "dataset")) as ask:
+        (tmp_path / "closebook.toml").write_text(ask.sandbox.config_text())
+        findings = list(examine(tmp_path / "closebook.toml", home))
+    assert said(findings, "publication") == [
+        f"The publication {home.publication} was made by another version. `closebook run` publishes anew."
+    ]
+    assert said(findings, "coinbase desk")[0] == "its key opens it"
