@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import polars as pl
 import pytest
 
 from pipelines import book as books
+from pipelines import recompute
 from pipelines.config import load
 from pipelines.errors import ConfigError
+from pipelines.explain import explain
 from pipelines.sandbox.serve import Sandbox
+from pipelines.statements import Answer, Question, first_difference, form_of
 from pipelines.tables import DAILY_PRICES, POLICIES, PUBLICATIONS
 from tests import tiny
 from tests.closing_once import House, house
@@ -30,12 +34,16 @@ def ran(home: Path, sandbox: Sandbox, more: str = "") -> tuple[House, datetime]:
         return book, book.warehouse.known_through()
 
 
+def publish(book: House, known: datetime) -> None:
+    row = {"publication_id": 1, "known_through": known, "built_at": known, "software": "", "book_start": CLOSE.date()}
+    with book.warehouse.commit("publication") as commit:
+        commit.insert(PUBLICATIONS, PUBLICATIONS.frame([row]))
+
+
 def answers(home: Path, sandbox: Sandbox, more: str, *known_at: datetime) -> list[dict[str, Any]]:
     """What is said of the bitcoin account at the close, as known at each of these instants."""
     with house(home, sandbox, more) as book:
-        row = {"publication_id": 1, "known_through": known_at[-1], "built_at": known_at[-1], "software": "", "book_start": CLOSE.date()}
-        with book.warehouse.commit("publication") as commit:
-            commit.insert(PUBLICATIONS, PUBLICATIONS.frame([row]))
+        publish(book, known_at[-1])
         told = [books.at(book.warehouse, CLOSE, known).rows for known in known_at]
         return [rows.row(by_predicate=pl.col("native_code") == "BTC", named=True) for rows in told]
 
@@ -72,6 +80,25 @@ def test_an_alias_takes_the_hours_and_the_price_of_an_asset_that_nobody_holds(tm
             aliased = book.table(DAILY_PRICES).filter(asset="XBT", price_basis="ALIAS_POLICY")
             assert aliased.select(market.columns).equals(market)
             assert "BTC" not in set(book.table(DAILY_PRICES)["asset"])
+
+
+def test_an_alias_is_explained_and_verified_from_its_evidence(tmp_path: Path) -> None:
+    alias = AS_ETHER + '\n[[policy]]\nname = "wrapped"\nasset = "XBT"\nsame_as = "BTC"\napprover = "controller"\n'
+    with Sandbox(tiny.dataset(tmp_path / "data")) as sandbox, house(tmp_path / "home", sandbox, alias) as book:
+        book.run()
+        publish(book, book.warehouse.known_through())
+        told = "\n".join(explain(book.warehouse, CLOSE, "desk", "XBT"))
+        assert "XBT is priced as BTC (policy wrapped, approved by controller)" in told
+        assert told.count("BTC-USD 2025-01-03") == 24
+        archive = tmp_path / "bundle.zip"
+        archive.write_bytes(form_of(Answer(book.warehouse, Question(CLOSE)), "bundle"))
+        assert first_difference(archive) == ""
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(tmp_path / "bundle")
+        assert list(recompute.differences(tmp_path / "bundle")) == []
+        policies_file = tmp_path / "bundle/evidence/policies.csv"
+        policies_file.write_text(policies_file.read_text().replace("BTC", "ETH"))
+        assert any(line.startswith("price of desk BTC") for line in recompute.differences(tmp_path / "bundle"))
 
 
 def test_all_dollars_keep_their_price_when_one_code_is_mapped_to_them_as_a_coin(tmp_path: Path) -> None:
