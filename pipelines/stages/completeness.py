@@ -129,12 +129,18 @@ def _merged(words: pl.DataFrame) -> pl.DataFrame:
 
 
 def marked(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Rows of daily_balances with the words of the interval their as-of lies in; a STALE row stays STALE."""
+    """Rows of daily_balances with the words of the interval their as-of lies in; a STALE row stays STALE.
+
+    After a break the balance, opening plus postings, is not the one the venue reports: what is proved there is proved of the venue's
+    figure, `reported_balance`, and the row itself claims nothing.
+    """
     if known.is_empty() or rows.is_empty():
         return rows
     found = _looked_up(rows, known)
     fresh, number = pl.col("balance_status") != "STALE", pl.col("balance").is_not_null()
-    balance = pl.when(number).then(pl.coalesce("said_balance", "balance_status")).otherwise(pl.lit("EXCEPTION"))
+    other = (pl.col("balance") != pl.col("reported_balance")).fill_null(False) & (pl.col("said_balance") == "COMPLETE")
+    said = pl.when(other).then(pl.lit("NOT_TESTED")).otherwise(pl.coalesce("said_balance", "balance_status"))
+    balance = pl.when(number).then(said).otherwise(pl.lit("EXCEPTION"))
     return found.with_columns(
         balance_status=pl.when(fresh).then(balance).otherwise("balance_status"),
         movements_status=pl.when(fresh).then(pl.coalesce("said_movements", "movements_status")).otherwise(pl.lit("STALE")),

@@ -9,7 +9,7 @@ WITH named AS (
     QUALIFY row_number() OVER (PARTITION BY portfolio, native_code, kind ORDER BY recorded_at DESC) = 1
 ), found AS (
     SELECT 'BREAK' AS matter, n.portfolio, n.native_code, b.since, b.until, b.missing AS amount, b.recorded_at AS first_seen,
-        b.kind || ': ' || b.missing::VARCHAR || ' missing between two entries' AS says,
+        lower(b.kind) || ': two entries do not explain each other' AS says,
         'another pull that shows what is missing' AS resolved_by,
         concat_ws('|', 'BREAK', b.kind, n.portfolio, n.native_code, b.until, b.until_position, b.missing) AS key
     FROM chain_breaks AS b JOIN named AS n USING (account_id)

@@ -107,7 +107,7 @@ def test_daily_rows_take_the_words_of_their_interval_and_stale_ones_stay_stale()
     assert got.rows() == [
         ("COMPLETE", "COMPLETE", None),
         ("EXCEPTION", "EXCEPTION", "NEGATIVE_BALANCE;CHAIN_BREAK"),
-        ("COMPLETE", "EXCEPTION", "CHAIN_BREAK"),
+        ("NOT_TESTED", "EXCEPTION", "CHAIN_BREAK"),  # the venue's 7 is proved, our 5 is not it
         ("STALE", "STALE", "READ_BEFORE_AS_OF;CHAIN_BREAK"),
     ]
 
