@@ -7,11 +7,12 @@ One portfolio's trouble never stops another's: it comes back as an outcome, not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import cached_property, partial
+from typing import TypeVar
 
 import polars as pl
 
@@ -24,9 +25,9 @@ from pipelines.pages import Batch, Page, contradicts
 from pipelines.stages import ledger
 from pipelines.tables import ACCOUNTS, PORTFOLIOS
 from pipelines.venues import wire
-from pipelines.warehouse import Clock, Warehouse, now
+from pipelines.warehouse import Beside, Clock, Warehouse, now
 
-HOUR = timedelta(hours=1)
+T = TypeVar("T")
 AT_ONCE = 16  # accounts of one portfolio walked side by side; the limiter holds the rate
 OVERLAP = 20  # known postings that each walk reads again: what was put in between them is found, restated or not
 STEPS_BACK = (100, 1_000, 10_000)  # postings to go back when a walk does not join what is known; then to the beginning
@@ -104,7 +105,7 @@ class Puller:
                     outcome.notes.append(batch)
                 else:
                     outcome.pages += len(batch.pages)
-                    self.archive.put(batch, self.warehouse.next_instant())
+                    await asyncio.to_thread(self.archive.put, batch, self.warehouse.next_instant())
         except (VenueError, ConfigError) as error:
             outcome.error = str(error)
         return outcome
@@ -157,7 +158,7 @@ class _Walker:
                 self._claim(wire.read_balances(self.portfolio.venue, balances)[0] or "")
                 yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
             if client.subjects_by_account:
-                listed = _accounts(balances)
+                listed = walks.listed(balances)
                 subjects = [(a.code, a.venue_id) for a in listed if a.holds or not self._idle(a.code)]
             else:
                 listed, subjects = [], [("", None)]
@@ -172,9 +173,17 @@ class _Walker:
 
     def _whole_is_due(self, code: str) -> bool:
         """It was never read from its beginning, or so long ago that it is time to do it again: nothing else finds what was put in deep."""
-        newest = "SELECT max(read_through) AS at FROM pulls WHERE kind = 'WHOLE' AND portfolio = ? AND subject = ?"
-        read = self.puller.warehouse.sql(newest, self.portfolio.name, code)["at"][0]
+        read = self._read_whole.get(code)
         return read is None or self.until - read >= timedelta(days=self.puller.config.pull.whole_days)
+
+    @cached_property
+    def _read_whole(self) -> dict[str, datetime]:
+        newest = "SELECT subject, max(read_through) FROM pulls WHERE kind = 'WHOLE' AND portfolio = ? GROUP BY subject"
+        return dict(self.puller.warehouse.sql(newest, self.portfolio.name).iter_rows())
+
+    @cached_property
+    def _accounts(self) -> pl.DataFrame:
+        return self.puller.warehouse.read(ACCOUNTS, "portfolio = ?", self.portfolio.name)
 
     async def _histories(self, client: venues.Client, subjects: list[tuple[str, str | None]]) -> AsyncIterator[Batch]:
         """Each account's walk as it comes home. The trouble of one is raised when the others are done."""
@@ -202,8 +211,7 @@ class _Walker:
 
     def _require_all_listed(self, listed: set[str]) -> None:
         """A venue that lists accounts lists all of them, always; one that is left out was not read."""
-        known = self.puller.warehouse.read(ACCOUNTS, "portfolio = ?", self.portfolio.name)["native_code"]
-        if lost := sorted(set(known) - listed):
+        if lost := sorted(set(self._accounts["native_code"]) - listed):
             raise Unreachable(f"The accounts of portfolio {self.portfolio.name} no longer hold {', '.join(lost[:5])}.", LOST)
 
     def _claim(self, identity: str) -> None:
@@ -223,20 +231,19 @@ class _Walker:
 
     async def _history(self, client: venues.Client, code: str, account: str | None) -> Batch:
         """Walk back until the walk joins what is known: a restated past is walked again from further back."""
-        accounts = self.puller.warehouse.read(ACCOUNTS, "portfolio = ?", self.portfolio.name)
         known = self._known(code)
         for since in (*self._steps_back(known, code), None):
             asked_at = self.puller.clock()
             pages = [page async for page in client.history(account, since)]
             batch = self._batch("HISTORY", code, since, asked_at, pages)
-            if not known or self._joins(batch, accounts):
+            if not known or await self._beside(partial(self._joins, batch)):
                 break
         return batch
 
     async def _asked_again(self, client: venues.Client, account: str | None, batch: Batch) -> list[Batch]:
         """The walk; and once more, from where its rows first fail to explain each other: what a venue left out may come the second time."""
         try:
-            broken = walks.breaks(self.puller.warehouse, batch)
+            broken = await self._beside(lambda beside: walks.breaks(beside, batch))
         except Unreadable:
             return [batch]
         if broken.is_empty():
@@ -254,10 +261,15 @@ class _Walker:
         yield since
         yield from (known[step] for step in STEPS_BACK if step < len(known) and known[step] < since)
 
-    def _joins(self, batch: Batch, accounts: pl.DataFrame) -> bool:
+    async def _beside(self, read: Callable[[Beside], T]) -> T:
+        """Reading a walk takes its time: in a thread of its own, so that the others go on asking."""
+        with self.puller.warehouse.beside() as beside:
+            return await asyncio.to_thread(read, beside)
+
+    def _joins(self, batch: Batch, beside: Beside) -> bool:
         """The walk's oldest instant reads as it did. What cannot be read is archived all the same; `ingest` says so."""
         try:
-            walk = walks.read(self.puller.warehouse, batch, accounts)
+            walk = walks.read(beside, batch, self._accounts)
         except Unreadable:
             return True
         if batch.since is not None:
@@ -269,6 +281,8 @@ class _Walker:
 
     def _known(self, code: str) -> list[datetime]:
         """When the known postings occurred, newest first, as far back as a walk steps before it goes to the beginning."""
+        if self._accounts.is_empty():
+            return []
         found: list[datetime] = self.puller.warehouse.sql(
             "SELECT occurred_at FROM postings JOIN accounts USING (account_id) WHERE retired_at IS NULL AND portfolio = ? "
             f"AND (native_code = ? OR ? = '') ORDER BY occurred_at DESC LIMIT {max(STEPS_BACK) + 1}",
@@ -280,17 +294,3 @@ class _Walker:
 
     def _batch(self, kind: str, subject: str, since: datetime | None, asked_at: datetime, pages: list[Page]) -> Batch:
         return Batch(kind, self.portfolio.venue, self.portfolio.name, subject, since, self.until, asked_at, tuple(pages), self.identity)
-
-
-class _Listed(NamedTuple):
-    """An account as the venue lists it; `holds`: anything at all, held or pending."""
-
-    code: str
-    venue_id: str | None
-    holds: bool
-
-
-def _accounts(balances: list[Page]) -> list[_Listed]:
-    rows = wire.read_balances(balances[0].venue, balances)[1].rows
-    listed = rows.group_by("native_code", "venue_account_id", maintain_order=True).agg((pl.col("amount") != 0).any())
-    return [_Listed(*row) for row in listed.iter_rows()]

@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import polars as pl
 
-from pipelines.histories import among
-from pipelines.pages import Batch
+from pipelines.histories import Reader, among
+from pipelines.pages import Batch, Page
 from pipelines.stages import chain, ledger
 from pipelines.tables import INT, MONEY, POSTINGS
 from pipelines.venues import wire
-from pipelines.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Walk:
     unread: int | None
 
 
-def read(warehouse: Warehouse, batch: Batch, accounts: pl.DataFrame) -> Walk:
+def read(warehouse: Reader, batch: Batch, accounts: pl.DataFrame) -> Walk:
     """Read a history batch without writing: what it shows and what was known in its window."""
     reading = wire.read_history(batch.venue, batch.pages)
     mine = walked(batch, accounts)
@@ -71,7 +72,7 @@ def _window_begins(batch: Batch, rows: pl.DataFrame, counted: int | None) -> dat
     return oldest if isinstance(oldest, datetime) else batch.until
 
 
-def _refused(warehouse: Warehouse, batch: Batch, now: pl.DataFrame) -> int:
+def _refused(warehouse: Reader, batch: Batch, now: pl.DataFrame) -> int:
     """How many rows the venue counts and we cannot read: those of this walk, and those that wait in suspense from further back."""
     waiting = warehouse.sql(
         "SELECT row FROM suspense WHERE portfolio = ? AND page_sha256 IN (SELECT sha256 FROM pages WHERE endpoint = 'history') "
@@ -81,7 +82,7 @@ def _refused(warehouse: Warehouse, batch: Batch, now: pl.DataFrame) -> int:
     return now.height + waiting.join(now, on="row", how="anti").height
 
 
-def breaks(warehouse: Warehouse, batch: Batch) -> pl.DataFrame:
+def breaks(warehouse: Reader, batch: Batch) -> pl.DataFrame:
     """Where the rows of the walk do not explain each other, and nobody knew of it yet: native_code, since, until, missing."""
     rows = wire.read_history(batch.venue, batch.pages).rows.with_columns(
         native_code=pl.coalesce(pl.lit(batch.subject or None), "native_code")
@@ -102,6 +103,21 @@ def breaks(warehouse: Warehouse, batch: Batch) -> pl.DataFrame:
         .select("native_code", "since", "until", "missing")
         .join(known, on=["native_code", "until", "missing"], how="anti")
     )
+
+
+class Listed(NamedTuple):
+    """An account as its venue lists it; `holds`: anything at all, held or pending."""
+
+    code: str
+    venue_id: str | None
+    holds: bool
+
+
+def listed(balances: Sequence[Page]) -> list[Listed]:
+    """Every account of a list of live balances, in the venue's order."""
+    rows = wire.read_balances(balances[0].venue, balances)[1].rows
+    found = rows.group_by("native_code", "venue_account_id", maintain_order=True).agg((pl.col("amount") != 0).any())
+    return [Listed(*row) for row in found.iter_rows()]
 
 
 def walked(batch: Batch, accounts: pl.DataFrame) -> pl.DataFrame:

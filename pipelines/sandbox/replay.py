@@ -5,11 +5,12 @@ A row is there once the data clock reaches `occurred_at`; a late row once it rea
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from heapq import merge
+from itertools import groupby
 from operator import attrgetter
 
 from pipelines.sandbox.dataset import Dataset, Portfolio
@@ -88,6 +89,7 @@ class Replayed:
             for code in codes
         }
         self._merged: tuple[int, list[Event]] | None = None
+        self._sharing: tuple[int, dict[int, list[Event]]] | None = None
 
     def rows(self, now: int) -> list[Event]:
         """The rows of all accounts, oldest first."""
@@ -95,13 +97,11 @@ class Replayed:
             self._merged = (now, list(merge(*(account.rows(now) for account in self.accounts.values()), key=_TURN)))
         return self._merged[1]
 
-    def at(self, instant: int, now: int) -> list[Event]:
+    def at(self, instant: int, now: int) -> Sequence[Event]:
         """The rows that share an instant."""
-        return [event for account in self.accounts.values() for event in _sharing(account.rows(now), instant)]
-
-
-def _sharing(rows: Sequence[Event], instant: int) -> Sequence[Event]:
-    return rows[bisect_left(rows, instant, key=_AT) : bisect_right(rows, instant, key=_AT)]
+        if self._sharing is None or self._sharing[0] != now:
+            self._sharing = (now, {at: list(rows) for at, rows in groupby(self.rows(now), _AT)})
+        return self._sharing[1].get(instant, ())
 
 
 @dataclass
