@@ -113,6 +113,7 @@ def show_comparison(rows: pl.DataFrame, refused: pl.DataFrame, form: str) -> Non
     """The venue's report beside the book; what could not be read stands below."""
     if form == "csv":
         print(csv(rows), end="")
+        _show_refused(Console(stderr=True), refused)
         return
     held = rows.filter((pl.col("balance") != 0) | (pl.col("our_balance") != 0).fill_null(True) | (pl.col("balance_label") != "EXACT"))
     if set(held["price_label"].drop_nulls()) <= {"EXACT"}:  # nothing is left for the other rules to explain
@@ -123,6 +124,10 @@ def show_comparison(rows: pl.DataFrame, refused: pl.DataFrame, form: str) -> Non
     for what in ("balance_label", "price_label"):
         counts = rows[what].drop_nulls().value_counts().sort(what).iter_rows()
         out.print(f"{what.removesuffix('_label').capitalize()}s: " + ", ".join(f"{n} {label}" for label, n in counts) + ".")
+    _show_refused(out, refused)
+
+
+def _show_refused(out: Console, refused: pl.DataFrame) -> None:
     for row in refused.to_dicts():
         out.print(Text(f"Not read: {row['row']} ({row['reason']})"))
 

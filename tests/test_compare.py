@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from pipelines import comparing
+from pipelines import comparing, screen
 from pipelines.archive import Archive
 from pipelines.config import load
 from pipelines.errors import Unreadable, UsageError
@@ -148,3 +149,14 @@ def test_the_command_says_both_and_ends_with_the_answer(desk: Desk) -> None:
         exact = closebook(*words, "--again", "--format", "csv", cwd=desk.config.parent)
     assert exact.returncode == 0
     assert exact.stdout.splitlines()[1].startswith("BTC,BTC,1.5,1.5,0,EXACT,")
+
+
+def test_rows_that_cannot_be_read_are_shown_and_count(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    refused = pl.DataFrame({"row": ['["desk", "BTC"]'], "reason": ["it has 2 cells under 9 headings"]})
+    with desk.venue():
+        found = replace(desk.compare(), refused=refused)
+    assert found.unexplained == 1
+    for form in ("table", "csv"):
+        screen.show_comparison(found.rows, found.refused, form)
+        told = capsys.readouterr()
+        assert 'Not read: ["desk", "BTC"] (it has 2 cells under 9 headings)' in (told.err if form == "csv" else told.out)
