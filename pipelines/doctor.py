@@ -6,12 +6,16 @@ import asyncio
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from pipelines import publications, venues
 from pipelines.config import Config, Portfolio, load
 from pipelines.errors import ClosebookError, ConfigError, MachineError, Outdated, Refused, UsageError
 from pipelines.home import LEAST_FREE, Home, holder
+from pipelines.reports.desk import Desk
+from pipelines.reports.keys import KeyRing
+from pipelines.reports.store import DATABASE, Store
 from pipelines.venues import wire
 from pipelines.warehouse import now
 
@@ -28,7 +32,7 @@ class Finding:
 
 
 def examine(config_path: Path, home: Home) -> Iterator[Finding]:
-    """Configuration, home, disk, lock, publication, venues, in this order."""
+    """Configuration, home, disk, lock, publication, venues, reports, in this order."""
     yield from _home(home)
     try:
         config = load(config_path)
@@ -38,6 +42,7 @@ def examine(config_path: Path, home: Home) -> Iterator[Finding]:
     yield Finding("configuration", f"{config_path}: {len(config.portfolio)} portfolios, from {config.book.start}")
     yield from asyncio.run(_venues(config))
     yield from _unpriced(home)
+    yield from _reports(home, config)
 
 
 def _home(home: Home) -> Iterator[Finding]:
@@ -57,6 +62,26 @@ def _home(home: Home) -> Iterator[Finding]:
             yield Finding("publication", f"number {newest.facts()['publication_id']}, knows all up to {newest.facts()['known_through']}")
     except (UsageError, Outdated) as error:
         yield Finding("publication", str(error))
+
+
+def _reports(home: Home, config: Config) -> Iterator[Finding]:
+    """The Reports API, where it has been used: its keys, its key file, and whether somebody makes what is asked for."""
+    if not (home.reports / DATABASE).exists():
+        return
+    with Store(home) as store:
+        desk = Desk(home, config.reports, store)
+        keys = [key for key in KeyRing(store, desk.vault).all() if key.revoked_at is None]
+        waiting = desk.requests.overdue(timedelta(minutes=1))
+    try:
+        desk.vault.check()
+    except ClosebookError as error:
+        yield Finding("reports", str(error), error.exit_code)
+        return
+    if waiting:
+        todo = "Start `closebook reports serve` or `closebook ui`, or run `closebook reports work`."
+        yield Finding("reports", f"Requests wait for more than a minute and nobody makes them. {todo}", MachineError.exit_code)
+    else:
+        yield Finding("reports", f"keys in use: {len(keys)}; nothing is overdue")
 
 
 async def _venues(config: Config) -> list[Finding]:

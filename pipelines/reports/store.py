@@ -61,6 +61,7 @@ DOCUMENTS = sa.Table(
     sa.Column("publication", sa.Integer, nullable=False),
     sa.Column("made_at", sa.String, nullable=False),
 )
+DATABASE = "requests.sqlite"
 PATIENCE = 30.0  # seconds a writer waits for another
 
 
@@ -72,7 +73,7 @@ class Store:
         with machine_errors(f"The folder {self.folder} cannot be used"):
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine = sa.create_engine(
-            f"sqlite+pysqlite:///{file_of(home)}", connect_args={"timeout": PATIENCE}, pool_size=8, max_overflow=64
+            f"sqlite+pysqlite:///{self.folder / DATABASE}", connect_args={"timeout": PATIENCE}, pool_size=8, max_overflow=64
         )
         sa.event.listen(self._engine, "connect", _prepare)
         sa.event.listen(self._engine, "begin", _begin)
@@ -95,10 +96,6 @@ class Store:
 
     def close(self) -> None:
         self._engine.dispose()
-
-
-def file_of(home: Home) -> str:
-    return str(home.reports / "requests.sqlite")
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -40,6 +40,10 @@ class Vault:
             finally:
                 draft.unlink()
 
+    def check(self) -> None:
+        """ConfigError where the key file is missing or open to others."""
+        self.token("")
+
     @cached_property
     def _key(self) -> bytes:
         try:

@@ -11,16 +11,28 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
 
-from pipelines import cli
+from pipelines import cli, doctor
+from pipelines.config import Config
 from pipelines.home import Home
+from pipelines.reports.desk import Desk
 from pipelines.reports.keys import NewKey
 from pipelines.reports.making import show_life
+from pipelines.reports.requests import Wanted
+from pipelines.reports.store import Store
 from tests.conftest import closebook
 from tests.reports.house import CLOSE, OFFICIAL, TREASURY, Client, publish
+
+CONFIG = Config.model_validate(
+    {
+        "book": {"start": date(2025, 1, 1)},
+        "portfolio": [{"name": "perps", "venue": "pacifica", "base_url": "http://127.0.0.1:9", "account": "abc"}],
+    }
+)
 
 
 class Done(NamedTuple):
@@ -170,3 +182,17 @@ def test_a_killed_api_loses_nothing_and_a_repeated_post_is_refused_by_the_next(h
         assert ended(client, asked)["status"] == "ready"
         assert client.post(OFFICIAL).status_code == 200
         client.close()
+
+
+def test_doctor_says_when_nobody_makes_reports_and_when_the_key_file_is_open(home, reports) -> None:
+    assert list(doctor._reports(home, CONFIG)) == []
+    key = new_key(reports, "--all")
+    assert list(doctor._reports(home, CONFIG)) == [doctor.Finding("reports", "keys in use: 1; nothing is overdue")]
+    old = Desk(home, CONFIG.reports, Store(home), lambda: datetime.now(UTC) - timedelta(minutes=2))
+    old.requests.accept(key.id, Wanted(None, None, "csv", CLOSE, "portfolio", "utc", None, None), "http://x", 9, timedelta(days=7))
+    old.store.close()
+    [late] = doctor._reports(home, CONFIG)
+    assert (late.said.split(".")[0], late.exit_code) == ("Requests wait for more than a minute and nobody makes them", 4)
+    (home.reports / "key").chmod(0o644)
+    [open_to_all] = doctor._reports(home, CONFIG)
+    assert ("can be read by others" in open_to_all.said, open_to_all.exit_code) == (True, 2)
