@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipelines.histories import ahead
-from pipelines.tables import Table
+from pipelines.tables import METHOD, Table
 from pipelines.warehouse import Commit, Replaced, Warehouse
 
 IN_CLOSING = "(calendar, day) IN (SELECT calendar, day FROM closing)"
@@ -85,7 +85,8 @@ def _replace(commit: Commit, table: Table, pieces: Iterator[Piece], counts: list
 def _counts(rows: pl.DataFrame) -> pl.DataFrame:
     counts = [pl.len().alias("rows")]
     if "reason" in rows.columns:
-        counts.append(pl.col("reason").is_not_null().sum().alias("unpriced"))
+        rested_on = pl.col("method") == METHOD if "method" in rows.columns else pl.lit(True)
+        counts.append((pl.col("reason").is_not_null() & rested_on).sum().alias("unpriced"))
     if "balance_status" in rows.columns:
         counts.append((pl.col("balance_status") == "STALE").sum().alias("stale"))
         counts.append(pl.col("status_reasons").is_not_null().sum().alias("marked"))

@@ -19,6 +19,14 @@ EXAMPLES = sorted((SQL / "examples").glob("*.sql"))
 SHELL = Path(sys.executable).with_name("duckdb")
 
 
+BESIDE = """
+    INSERT INTO daily_prices
+    SELECT * REPLACE ('LAST_CLOSE' AS method, 'LAST_CLOSE' AS price_basis, 103 AS price, 98 AS spread_bps)
+    FROM daily_prices WHERE price = 102
+"""
+"""A price by another method stands beside the book's and multiplies nothing."""
+
+
 @pytest.fixture(scope="module")
 def published(book, tmp_path_factory) -> Path:
     """The book with its views, created in the order of their names."""
@@ -26,6 +34,7 @@ def published(book, tmp_path_factory) -> Path:
     with duckdb.connect(str(path)) as con:
         for view in VIEWS:
             con.execute(f'CREATE VIEW "{view.stem}" AS {view.read_text()}')
+        con.execute(BESIDE)
     return path
 
 
@@ -118,7 +127,7 @@ def test_the_completeness_report_says_what_each_balance_rests_on(ask):
 
 def test_every_view_says_what_it_is():
     assert {view.stem for view in VIEWS} == {
-        "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward", "issues",
+        "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward", "issues", "prices_by_method",
         "completeness_report", "in_transit",
     }  # fmt: skip
     assert all(view.read_text().startswith("-- ") for view in VIEWS + EXAMPLES)
@@ -215,3 +224,8 @@ def test_a_duckdb_1_5_shell_reads_it(published, question):
     done = subprocess.run([SHELL, "-readonly", "-csv", published, "-c", question], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) > 1
+
+
+def test_methods_stand_side_by_side(ask):
+    told = ask("SELECT day::VARCHAR, asset, price, method, price_by_method, spread_bps FROM prices_by_method")
+    assert told == [("2025-01-02", "BTC", D(102), "LAST_CLOSE", D(103), 98)]
