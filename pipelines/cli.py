@@ -6,6 +6,8 @@ import os
 import sqlite3
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -117,10 +119,11 @@ def statement(
         if last and as_of:
             raise UsageError("Which instant?", "Give --month, --day or --as-of, and one of them only.")
         moment = _moment(newest, last.isoformat() if last else as_of, day, calendar)
-        known = _known(home, newest, calendar, moment, known_at)
+        known = _instant(known_at, "--known-at") if known_at else None
         asked = statements.Question(moment, known, portfolio, by, calendar, _instant(since, "--from") if since else opened)
-        for path in statements.issue(newest, asked, form, out, both=since is None):
-            print(path)
+        with _telling(_home(home), newest, calendar, moment, known_at) as told:
+            for path in statements.issue(told, asked, form, out, both=since is None):
+                print(path)
 
 
 @app.command()
@@ -244,17 +247,22 @@ def _snapshot(home: Home, as_of: str | None, day: str | None, calendar: str, kno
 
     with publications.newest(home) as newest:
         moment = _moment(newest, as_of, day, calendar)
-        return book.at(newest, moment, _known(home.root, newest, calendar, moment, known_at), portfolio)
+        with _telling(home, newest, calendar, moment, known_at) as told:
+            return book.at(told, moment, _instant(known_at, "--known-at") if known_at else None, portfolio)
 
 
-def _known(home: Path | None, newest: Publication, calendar: str, moment: datetime, known_at: str | None) -> datetime | None:
-    """Whose knowledge is asked for; a locked day is told as it was locked."""
-    from pipelines import decisions
+@contextmanager
+def _telling(home: Home, newest: Publication, calendar: str, moment: datetime, known_at: str | None) -> Iterator[Publication]:
+    """The publication that tells this instant: the one a locked day was locked with, unless other knowledge is asked for."""
+    from pipelines import decisions, publications
     from pipelines.journal import Journal
 
-    if known_at:
-        return _instant(known_at, "--known-at")
-    return decisions.known_at(Journal(_home(home).journal), newest, calendar, moment)
+    lock = None if known_at else decisions.lock_of(Journal(home.journal), newest, calendar, moment)
+    if lock is None:
+        yield newest
+    else:
+        with publications.version(home, lock.publication) as locked:
+            yield locked
 
 
 def _moment(newest: Publication, as_of: str | None, day: str | None, calendar: str) -> datetime:

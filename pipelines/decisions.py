@@ -1,13 +1,14 @@
 """The journal's decisions ↔ what they do: which days are locked and as known when, which issues are accepted. No number is made here.
 
-A lock keeps days as they were known: the book of a locked day is the book at its cut-off as known at the lock's instant, and is found
-again by the two clocks. What came to be known since is a post-close item; the daily tables go on saying what is known now.
+A lock keeps days as they were published: the book of a locked day is that of the publication it was locked with, which is kept for
+good, whatever facts, labels or policies change. What is another now is a post-close item; daily tables say what is known now.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -17,12 +18,14 @@ from pipelines import book
 from pipelines.errors import ChecksFailed, UsageError
 from pipelines.histories import Reader
 from pipelines.journal import Journal, Record
-from pipelines.tables import CLOSED_DAYS, DAILY_VALUES, DAY, DECISIONS, MONEY, TEXT
+from pipelines.tables import CLOSED_DAYS, DAILY_VALUES, DAY, DECISIONS, MONEY, PUBLICATIONS, TEXT
 from pipelines.warehouse import Warehouse
 
 EXCEPTIONS = ("BREAK", "TIE_OUT", "NOT_TIED_OUT", "OPENING", "SUSPENSE")
 """Matters that must be resolved or accepted before a lock."""
 SHOWN = 5
+Kept = Callable[[int], AbstractContextManager[Reader]]
+"""A publication by its number."""
 _WHOSE = ("portfolio", "native_code")
 _NUMBERS = ("balance", "price", "currency", "value")
 _SPAN = "calendar = ? AND day BETWEEN ? AND ?"
@@ -48,11 +51,12 @@ _ITEM = pl.Schema(
 
 @dataclass(frozen=True)
 class Lock:
-    """Days of a calendar, both ends included, kept as known at an instant."""
+    """Days of a calendar, both ends included, kept as one publication tells them."""
 
     calendar: str
     first: date
     last: date
+    publication: int
     known_at: datetime
     by: str
 
@@ -89,24 +93,27 @@ def locks(journal: Journal, calendar: str) -> list[Lock]:
         if record.kind == "REOPEN":
             held = [_until(lock, day - timedelta(days=1)) for lock in held if lock.first < day]
         else:
-            fresh = Lock(
-                calendar, date.fromisoformat(record.words["first"]), day, datetime.fromisoformat(record.words["known_at"]), record.by
-            )
+            fresh = _lock(record)
             held = sorted([*(lock for lock in held if lock.first != fresh.first), fresh], key=lambda lock: lock.first)
     return held
+
+
+def _lock(record: Record) -> Lock:
+    words = record.words
+    first, last = date.fromisoformat(words["first"]), date.fromisoformat(words["day"])
+    return Lock(words["calendar"], first, last, int(words["publication"]), datetime.fromisoformat(words["known_at"]), record.by)
 
 
 def _until(lock: Lock, last: date) -> Lock:
     return replace(lock, last=min(lock.last, last))
 
 
-def known_at(journal: Journal, source: Reader, calendar: str, as_of: datetime) -> datetime | None:
-    """As known when a locked instant is to be told; None where it is not locked."""
+def lock_of(journal: Journal, source: Reader, calendar: str, as_of: datetime) -> Lock | None:
+    """The lock that holds at an instant."""
     for lock in locks(journal, calendar):
-        ends = book.instant_of(source, lock.last, calendar)
         before = book.instant_of(source, lock.first - timedelta(days=1), calendar)
-        if before < as_of <= ends:
-            return lock.known_at
+        if before < as_of <= book.instant_of(source, lock.last, calendar):
+            return lock
     return None
 
 
@@ -124,9 +131,14 @@ def lock(journal: Journal, source: Reader, calendar: str, through: date, by: str
         raise ChecksFailed(
             f"{through} cannot be locked: {'; '.join(against[:SHOWN])}{more}.", "`closebook issues` lists what to resolve or accept."
         )
-    known = source.sql("SELECT known_through FROM publications")["known_through"][0]
-    words = {"calendar": calendar, "first": str(fresh["day"][0]), "day": str(through), "known_at": known.isoformat(), "reason": reason}
-    return journal.append("LOCK", by, words, at)
+    return _append(journal, source, Lock(calendar, fresh["day"][0], through, 0, at, by), reason, at)
+
+
+def _append(journal: Journal, source: Reader, lock: Lock, reason: str, at: datetime) -> Record:
+    about = source.read(PUBLICATIONS).row(0, named=True)
+    words = {"calendar": lock.calendar, "first": str(lock.first), "day": str(lock.last), "reason": reason}
+    words |= {"publication": str(about["publication_id"]), "known_at": about["known_through"].isoformat()}
+    return journal.append("LOCK", lock.by, words, at)
 
 
 def reopen(journal: Journal, calendar: str, day: date, by: str, reason: str, at: datetime) -> Record:
@@ -137,10 +149,10 @@ def reopen(journal: Journal, calendar: str, day: date, by: str, reason: str, at:
     return journal.append("REOPEN", by, {"calendar": calendar, "day": str(day), "reason": reason}, at)
 
 
-def revise(journal: Journal, source: Reader, calendar: str, through: date, by: str, reason: str, at: datetime) -> Record:
+def revise(journal: Journal, source: Reader, kept: Kept, calendar: str, through: date, by: str, reason: str, at: datetime) -> Record:
     """Lock the same days again as they are known now: what was issued stays, and the next statement of them is a new version."""
     found = [lock for lock in locks(journal, calendar) if lock.last == through]
-    if not found or _changed_since(source, found[0]).is_empty():
+    if not found or _changed_since(source, kept, found[0]).is_empty():
         raise UsageError(
             f"Nothing came to be known of the days locked through {through} in the calendar {calendar}.", "There is nothing to revise."
         )
@@ -148,15 +160,13 @@ def revise(journal: Journal, source: Reader, calendar: str, through: date, by: s
         raise ChecksFailed(
             f"{through} cannot be locked again: {'; '.join(against[:SHOWN])}.", "`closebook issues` lists what to resolve or accept."
         )
-    known = source.sql("SELECT known_through FROM publications")["known_through"][0]
-    words = {"calendar": calendar, "first": str(found[0].first), "day": str(through), "known_at": known.isoformat(), "reason": reason}
-    return journal.append("LOCK", by, words, at)
+    return _append(journal, source, replace(found[0], by=by), reason, at)
 
 
-def carry(journal: Journal, source: Reader, item: str, by: str, reason: str, at: datetime) -> Record:
+def carry(journal: Journal, source: Reader, kept: Kept, item: str, by: str, reason: str, at: datetime) -> Record:
     """Leave a locked day as it is: its post-close item belongs to the open period."""
     calendars = source.sql("SELECT calendar FROM calendars")["calendar"]
-    if item not in {i for calendar in calendars for i in post_close(journal, source, calendar)["item"]}:
+    if item not in {i for calendar in calendars for i in post_close(journal, source, kept, calendar)["item"]}:
         raise UsageError(f"There is no post-close item {item!r}.", "`closebook issues` lists them.")
     return journal.append("DISPOSITION", by, {"subject": item, "reason": reason, "disposition": "CARRIED"}, at)
 
@@ -204,16 +214,18 @@ def accept(journal: Journal, source: Reader, issue: str, by: str, reason: str, a
     return journal.append("ACCEPTANCE", by, {"subject": issue, "reason": reason}, at)
 
 
-def post_close(journal: Journal, source: Reader, calendar: str) -> pl.DataFrame:
+def post_close(journal: Journal, source: Reader, kept: Kept, calendar: str) -> pl.DataFrame:
     """What came to be known after their lock, at the last cut-off of each lock: the exact effect on each account, and what was decided."""
     carried = {r.words["subject"]: r.by for r in journal.records("DISPOSITION")}
-    found = pl.concat([pl.DataFrame(schema=_ITEM), *(_changed_since(source, lock) for lock in locks(journal, calendar))])
+    found = pl.concat([pl.DataFrame(schema=_ITEM), *(_changed_since(source, kept, lock) for lock in locks(journal, calendar))])
     return found.with_columns(carried_by=pl.col("item").replace_strict(carried, default=None, return_dtype=TEXT))
 
 
-def _changed_since(source: Reader, lock: Lock) -> pl.DataFrame:
+def _changed_since(source: Reader, kept: Kept, lock: Lock) -> pl.DataFrame:
     as_of = book.instant_of(source, lock.last, lock.calendar)
-    was, now = (book.at(source, as_of, at).rows.select(*_WHOSE, *_NUMBERS) for at in (lock.known_at, None))
+    now = book.at(source, as_of).rows.select(*_WHOSE, *_NUMBERS)
+    with kept(lock.publication) as locked:
+        was = book.at(locked, as_of).rows.select(*_WHOSE, *_NUMBERS)
     both = was.join(now, on=_WHOSE, how="full", coalesce=True, suffix="_now")
     pairs = [(name, f"{name}_now") for name in _NUMBERS]
     effect = {f"{c}_change": pl.col(f"{c}_now").fill_null(0) - pl.col(c).fill_null(0) for c in ("balance", "value")}
@@ -223,7 +235,7 @@ def _changed_since(source: Reader, lock: Lock) -> pl.DataFrame:
     return told.with_columns(item=pl.Series(names, dtype=TEXT)).select(_ITEM.names()).cast(_ITEM)
 
 
-def checklist(journal: Journal, source: Reader, calendar: str, first: date) -> Iterable[tuple[bool, str]]:
+def checklist(journal: Journal, source: Reader, kept: Kept, calendar: str, first: date) -> Iterable[tuple[bool, str]]:
     """The month that begins on `first`, matter by matter: whether it is done, and what is said of it."""
     last = date(first.year + first.month // 12, first.month % 12 + 1, 1) - timedelta(days=1)
     days = source.read(CLOSED_DAYS, "calendar = ? AND day BETWEEN ? AND ?", calendar, first, last).sort("day")
@@ -235,7 +247,7 @@ def checklist(journal: Journal, source: Reader, calendar: str, first: date) -> I
         yield not unpriced, f"{unpriced} accounts are held without a price at its end"
     held = [lock for lock in locks(journal, calendar) if lock.first <= last and lock.last >= last]
     yield bool(held), f"locked by {held[0].by} as known at {held[0].known_at.isoformat()}" if held else "not locked"
-    later = [row for row in held if _changed_since(source, row).height]
+    later = [row for row in held if _changed_since(source, kept, row).height]
     yield (
         not later,
         "something came to be known after the lock: see `closebook issues`" if later else "nothing came to be known after a lock",

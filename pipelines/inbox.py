@@ -13,6 +13,7 @@ from pipelines.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
+    from pipelines.decisions import Kept
     from pipelines.home import Home
     from pipelines.journal import Journal
 
@@ -57,7 +58,7 @@ def issues(
     with publications.newest(house) as newest:
         found = decisions.issues(_journal(house), newest)
         calendars = newest.sql("SELECT calendar FROM calendars ORDER BY calendar")["calendar"]
-        later = [decisions.post_close(_journal(house), newest, calendar) for calendar in calendars]
+        later = [decisions.post_close(_journal(house), newest, _kept(house), calendar) for calendar in calendars]
     listed = found if everything else found.filter(state="OPEN")
     _print(listed.select(ISSUES))
     print(f"{listed.height} listed, {found.filter(state='ACCEPTED').height} accepted.")
@@ -121,7 +122,7 @@ def revise(
     house = _home(home)
     with publications.newest(house) as newest:
         record = decisions.revise(
-            _journal(house), newest, calendar, _day(through), _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC)
+            _journal(house), newest, _kept(house), calendar, _day(through), _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC)
         )
     print(f"Revised {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
 
@@ -139,7 +140,9 @@ def carry(
 
     house = _home(home)
     with publications.newest(house) as newest:
-        record = decisions.carry(_journal(house), newest, item, _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC))
+        record = decisions.carry(
+            _journal(house), newest, _kept(house), item, _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC)
+        )
     print(f"Carried {item}: {record.name}")
 
 
@@ -182,7 +185,7 @@ def month(
 
     house = _home(home)
     with publications.newest(house) as newest:
-        for done, said in decisions.checklist(_journal(house), newest, calendar, _day(f"{which}-01")):
+        for done, said in decisions.checklist(_journal(house), newest, _kept(house), calendar, _day(f"{which}-01")):
             print(f"{'done' if done else 'OPEN'}  {said}")
 
 
@@ -190,6 +193,14 @@ def _journal(home: Home) -> Journal:
     from pipelines.journal import Journal
 
     return Journal(home.journal)
+
+
+def _kept(home: Home) -> Kept:
+    from functools import partial
+
+    from pipelines import publications
+
+    return partial(publications.version, home)
 
 
 def _home(path: Path | None) -> Home:

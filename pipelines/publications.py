@@ -16,8 +16,9 @@ import duckdb
 import polars as pl
 
 from pipelines import __version__
-from pipelines.errors import ContractError, Outdated, UsageError
+from pipelines.errors import ContractError, MachineError, Outdated, UsageError
 from pipelines.home import Home, machine_errors
+from pipelines.journal import Journal
 from pipelines.tables import PUBLICATIONS, TABLES, Table
 from pipelines.warehouse import MEMORY, Warehouse, duckdb_errors, now
 
@@ -152,8 +153,14 @@ def publish(home: Home, candidate: Candidate, keep: int) -> Path:
         candidate.path.replace(version)
         _swap_link(home.publication, Path("versions") / version.name)
         for old in sorted(version.parent.glob("*.duckdb"))[:-keep]:
-            old.unlink()
+            if old.stem not in _locked(home):
+                old.unlink()
     return version
+
+
+def _locked(home: Home) -> set[str]:
+    """Publications that days were locked with: they are never cleared away."""
+    return {f"{int(record.words['publication']):06d}" for record in Journal(home.journal).records("LOCK")}
 
 
 def _swap_link(link: Path, target: Path) -> None:
@@ -167,6 +174,16 @@ def _swap_link(link: Path, target: Path) -> None:
 def newest(home: Home) -> Iterator[Publication]:
     """The newest publication, read-only."""
     with Publication(home.publication) as publication:
+        yield publication
+
+
+@contextmanager
+def version(home: Home, number: int) -> Iterator[Publication]:
+    """The publication of this number, read-only."""
+    path = home.published / "versions" / f"{number:06d}.duckdb"
+    if not path.exists():
+        raise MachineError(f"The publication {number}, with which days were locked, is not at {path}.", "Restore the file from a backup.")
+    with Publication(path) as publication:
         yield publication
 
 

@@ -24,7 +24,7 @@ LAYERS = {
     "decisions": ("book errors histories journal tables warehouse", "polars"),
     "inbox": ("*", "polars typer"),
     "warehouse": ("errors tables", "duckdb polars pyarrow"),
-    "publications": ("errors home tables warehouse", "duckdb polars"),
+    "publications": ("errors home journal tables warehouse", "duckdb polars"),
     "progress": ("", ""),
     "venues": ("errors config pages progress tables venues", "httpx msgspec polars stamina"),
     "venues.http": ("errors config pages progress venues", "httpx stamina"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pipelines import book as books
 from pipelines import decisions, publications
+from pipelines.config import Policy
 from pipelines.errors import ChecksFailed, UsageError
 from pipelines.home import Home
 from pipelines.journal import Journal
@@ -27,7 +29,9 @@ NOW = instant("2026-01-01")
 @contextmanager
 def published(home: Home, book: House) -> Iterator[Publication]:
     decisions.bring_in(book.warehouse, Journal(home.journal))
-    with Publication(publications.build(home, book.warehouse, START.date(), None).path) as newest:
+    (home.published / "versions").mkdir(parents=True, exist_ok=True)
+    publications.publish(home, publications.build(home, book.warehouse, START.date(), None), keep=1)
+    with publications.newest(home) as newest:
         yield newest
 
 
@@ -59,6 +63,15 @@ def balances(source: Publication, known_at: object = None) -> dict[str, object]:
     return dict(rows.filter(portfolio="desk").select("native_code", "balance").iter_rows())
 
 
+def told(home: Home, journal: Journal, newest: Publication) -> dict[str, object]:
+    """The last day's balances as the book tells them: those of its lock, where it has one."""
+    lock = decisions.lock_of(journal, newest, "utc", books.instant_of(newest, LAST, "utc"))
+    if lock is None:
+        return balances(newest)
+    with publications.version(home, lock.publication) as locked:
+        return balances(locked)
+
+
 def test_a_locked_day_shows_what_was_locked_and_a_late_event_stands_beside_it(tmp_path: Path) -> None:
     with running(tmp_path, ledger(), LATE, now=11) as (home, journal, book, sandbox):
         with published(home, book) as newest:
@@ -66,32 +79,57 @@ def test_a_locked_day_shows_what_was_locked_and_a_late_event_stands_beside_it(tm
             locked = balances(newest)
         sandbox.now = START + timedelta(days=DAYS)
         book.run()
+        kept = partial(publications.version, home)
         with published(home, book) as newest:
-            as_of = books.instant_of(newest, LAST, "utc")
-            known = decisions.known_at(journal, newest, "utc", as_of)
-            assert balances(newest, known) == locked
-            assert balances(newest)["BTC"] == locked["BTC"] - D("0.05")  # type: ignore[operator]
-            [item] = decisions.post_close(journal, newest, "utc").to_dicts()
+            moved = {**locked, "BTC": locked["BTC"] - D("0.05")}  # type: ignore[operator]
+            assert balances(newest) == moved
+            assert told(home, journal, newest) == locked
+            [item] = decisions.post_close(journal, newest, kept, "utc").to_dicts()
             assert (item["portfolio"], item["native_code"], item["balance_change"]) == ("desk", "BTC", D("-0.05"))
-            assert (item["balance"], item["balance_now"]) == (locked["BTC"], locked["BTC"] - D("0.05"))  # type: ignore[operator]
-            assert decisions.known_at(journal, newest, "utc", as_of + timedelta(microseconds=1)) is None
-            said = [line for _, line in decisions.checklist(journal, newest, "utc", date(2025, 1, 1))]
-            assert said[0] == "12 of 31 days are closed"
-            assert said[3] == "not locked", "the month's last day is not"
-            assert item["carried_by"] is None
-            decisions.carry(journal, newest, item["item"], "cat", "immaterial", NOW)
-            assert decisions.post_close(journal, newest, "utc")["carried_by"].to_list() == ["cat"]
-            assert balances(newest, decisions.known_at(journal, newest, "utc", as_of)) == locked, "carried: the day stays"
-            decisions.revise(journal, newest, "utc", LAST, "cat", "the auditor asked", NOW)
-            assert balances(newest, decisions.known_at(journal, newest, "utc", as_of)) == balances(newest)
-            assert decisions.post_close(journal, newest, "utc").is_empty()
+            assert (item["balance"], item["balance_now"], item["carried_by"]) == (locked["BTC"], moved["BTC"], None)
+            after = books.instant_of(newest, LAST, "utc") + timedelta(microseconds=1)
+            assert decisions.lock_of(journal, newest, "utc", after) is None
+            said = [line for _, line in decisions.checklist(journal, newest, kept, "utc", date(2025, 1, 1))]
+            assert (said[0], said[3]) == ("12 of 31 days are closed", "not locked"), "the month's last day is not"
+            decisions.carry(journal, newest, kept, item["item"], "cat", "immaterial", NOW)
+            assert decisions.post_close(journal, newest, kept, "utc")["carried_by"].to_list() == ["cat"]
+            assert told(home, journal, newest) == locked, "carried: the day stays"
+            decisions.revise(journal, newest, kept, "utc", LAST, "cat", "the auditor asked", NOW)
+            assert told(home, journal, newest) == moved
+            assert decisions.post_close(journal, newest, kept, "utc").is_empty()
             with pytest.raises(UsageError, match="nothing to revise"):
-                decisions.revise(journal, newest, "utc", LAST, "cat", "again", NOW)
-            decisions.reopen(journal, "utc", date(2025, 1, 5), "bob", "restate", NOW)
-            assert decisions.known_at(journal, newest, "utc", as_of) is None
-            assert [(lock.first, lock.last) for lock in decisions.locks(journal, "utc")] == [(date(2025, 1, 1), date(2025, 1, 4))]
-            decisions.lock(journal, newest, "utc", LAST, "bob", "restated", NOW)
-            assert balances(newest, decisions.known_at(journal, newest, "utc", as_of)) == balances(newest)
+                decisions.revise(journal, newest, kept, "utc", LAST, "cat", "again", NOW)
+
+
+def test_what_is_locked_outlives_labels_policies_and_retention(tmp_path: Path) -> None:
+    with running(tmp_path, ledger()) as (home, journal, book, _):
+        with published(home, book) as newest:
+            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+            was = books.at(newest, books.instant_of(newest, LAST, "utc")).rows
+        policy = Policy(asset="BTC", price=D(7), currency="USD", approver="ann")
+        book.config = book.config.model_copy(update={"policy": (policy,)})
+        for _ in range(2):
+            book.run()
+            with published(home, book) as newest:
+                as_of = books.instant_of(newest, LAST, "utc")
+                assert books.at(newest, as_of).rows.filter(asset="BTC")["price"].to_list() == [D(7)]
+                lock = decisions.lock_of(journal, newest, "utc", as_of)
+                assert lock is not None
+                with publications.version(home, lock.publication) as locked:
+                    assert books.at(locked, as_of).rows.equals(was)
+                [item] = decisions.post_close(journal, newest, partial(publications.version, home), "utc").to_dicts()
+                assert (item["native_code"], item["price_now"], item["balance_change"]) == ("BTC", D(7), D(0))
+        assert sorted(p.name for p in (home.published / "versions").iterdir()) == ["000001.duckdb", "000003.duckdb"]
+
+
+def test_a_reopening_gives_back_the_days_from_there_on(tmp_path: Path) -> None:
+    with running(tmp_path, ledger()) as (home, journal, book, _), published(home, book) as newest:
+        decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+        decisions.reopen(journal, "utc", date(2025, 1, 5), "bob", "restate", NOW)
+        assert decisions.lock_of(journal, newest, "utc", books.instant_of(newest, LAST, "utc")) is None
+        assert [(lock.first, lock.last) for lock in decisions.locks(journal, "utc")] == [(date(2025, 1, 1), date(2025, 1, 4))]
+        decisions.lock(journal, newest, "utc", LAST, "bob", "restated", NOW)
+        assert [(lock.first, lock.by) for lock in decisions.locks(journal, "utc")] == [(date(2025, 1, 1), "ann"), (date(2025, 1, 5), "bob")]
 
 
 def test_an_exception_must_be_accepted_by_name_before_a_lock(tmp_path: Path) -> None:
