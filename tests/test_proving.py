@@ -153,6 +153,19 @@ def test_what_is_missing_at_the_end_is_told_by_the_live_balance_and_forgiven_whe
         assert book.table(COMPLETENESS).filter(pl.col("retired_at").is_not_null()).is_empty()
 
 
+def test_a_live_balance_without_any_entry_is_a_row_of_every_day_and_never_called_complete(tmp_path: Path) -> None:
+    folder = dataset(tmp_path / "data", ledger())
+    vault = '[[portfolio]]\nname = "vault"\nvenue = "coinbase"\nentity = "acme"\nopening = { BTC = "5" }\n'
+    (folder / "dataset.toml").write_text((folder / "dataset.toml").read_text() + vault)
+    with Sandbox(folder) as sandbox, house(tmp_path / "book", sandbox) as book:
+        assert [o.error for o in book.run() if o.error] == []
+        rows = book.warehouse.sql(
+            "SELECT balance, balance_status, movements_status, status_reasons, kind FROM daily_balances JOIN accounts USING (account_id) "
+            "JOIN openings USING (account_id) WHERE portfolio = 'vault' AND native_code = 'BTC'"
+        ).rows()
+        assert rows == [(D(5), "NOT_TESTED", "NOT_TESTED", "NO_ENTRIES", "DERIVED_LIVE")] * DAYS
+
+
 def test_a_second_run_proves_nothing_new(tmp_path: Path) -> None:
     with Sandbox(dataset(tmp_path / "data", without(3))) as sandbox, house(tmp_path / "book", sandbox) as book:
         book.run()

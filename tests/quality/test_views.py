@@ -104,6 +104,20 @@ def test_the_inbox_lists_what_is_the_matter_and_what_would_resolve_it(ask):
     assert ask("SELECT count(*), count(DISTINCT issue), count(resolved_by), count(says), min(age_days) FROM issues") == [(4, 4, 4, 4, 0)]
 
 
+def test_a_day_is_closed_locked_or_open_again(published):
+    decided = "('{}', '{}', 'ann', 'why', NULL, 'utc', '{}', NULL, '2025-01-0{}')"
+    with duckdb.connect(str(published)) as con:
+        states = "SELECT state FROM day_states ORDER BY day"
+        assert con.execute(states).fetchall() == [("CLOSED",)] * 3
+        con.execute("BEGIN")
+        rows = [decided.format(n, kind, day, n) for n, (kind, day) in enumerate([("LOCK", "2025-01-03"), ("REOPEN", "2025-01-02")], 4)]
+        con.execute(f"INSERT INTO decisions VALUES {', '.join(rows)}")
+        assert con.execute(states).fetchall() == [("LOCKED",), ("REOPENED",), ("REOPENED",)]
+        con.execute(f"INSERT INTO decisions VALUES {decided.format(9, 'LOCK', '2025-01-02', 9)}")
+        assert con.execute(states).fetchall() == [("LOCKED",), ("LOCKED",), ("REOPENED",)]
+        con.execute("ROLLBACK")
+
+
 def test_what_is_on_the_way_at_a_cut_off_is_listed_with_both_ends(published):
     with duckdb.connect(str(published)) as con:
         con.execute("BEGIN")
@@ -128,7 +142,7 @@ def test_the_completeness_report_says_what_each_balance_rests_on(ask):
 def test_every_view_says_what_it_is():
     assert {view.stem for view in VIEWS} == {
         "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward", "issues", "prices_by_method",
-        "completeness_report", "in_transit",
+        "completeness_report", "in_transit", "day_states",
     }  # fmt: skip
     assert all(view.read_text().startswith("-- ") for view in VIEWS + EXAMPLES)
 
