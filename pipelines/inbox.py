@@ -66,9 +66,8 @@ def issues(
         if not frame.is_empty():
             print("Known since the lock (post-close items):")
             _print(frame)
-            for currency, change in (
-                frame.lazy().group_by("currency_now").sum().select("currency_now", "value_change").collect().iter_rows()
-            ):
+            totals = frame.lazy().select("currency_now", "value_change").group_by("currency_now").sum().sort("currency_now").collect()
+            for currency, change in totals.iter_rows():
                 print(f"Cumulative: {currency or 'unpriced'} {change.normalize():f}")
 
 

@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pipelines import book as books
 from pipelines import decisions, publications
 from pipelines.config import Policy
 from pipelines.errors import ChecksFailed, UsageError
 from pipelines.home import Home
+from pipelines.inbox import app
 from pipelines.journal import Journal
 from pipelines.publications import Publication
 from pipelines.sandbox.serve import Sandbox
@@ -91,6 +93,9 @@ def test_a_locked_day_shows_what_was_locked_and_a_late_event_stands_beside_it(tm
             assert decisions.lock_of(journal, newest, "utc", after) is None
             said = [line for _, line in decisions.checklist(journal, newest, kept, "utc", date(2025, 1, 1))]
             assert (said[0], said[3]) == ("12 of 31 days are closed", "not locked"), "the month's last day is not"
+            listed = CliRunner().invoke(app, ["issues", "--home", str(home.root)]).output
+            assert item["item"] in listed
+            assert f"Cumulative: {item['currency']} {item['value_change'].normalize():f}" in listed
             decisions.carry(journal, newest, kept, item["item"], "cat", "immaterial", NOW)
             assert decisions.post_close(journal, newest, kept, "utc")["carried_by"].to_list() == ["cat"]
             assert told(home, journal, newest) == locked, "carried: the day stays"
