@@ -13,7 +13,7 @@ from pipelines.errors import Unreadable
 from pipelines.histories import among
 from pipelines.pages import Batch, contradicts
 from pipelines.stages import ledger
-from pipelines.tables import ACCOUNTS, INSTANT, INT, MONEY, OPENINGS, PORTFOLIOS, TEXT
+from pipelines.tables import ACCOUNTS, INSTANT, INT, MONEY, OPENINGS, PAST_LABELS, PORTFOLIOS, TEXT
 from pipelines.warehouse import Commit, Warehouse
 
 CODES = {"native_code": TEXT, "venue_account_id": TEXT}
@@ -60,6 +60,23 @@ def register(warehouse: Warehouse, commit: Commit, portfolio: str, venue: str, c
         commit.insert(ACCOUNTS, numbered)
         dirty.since_ever(warehouse, commit, "ACCOUNT", numbered["account_id"], "account is new")
     return warehouse.read(ACCOUNTS, "portfolio = ?", portfolio)
+
+
+def relabel(warehouse: Warehouse, commit: Commit, config: Config) -> None:
+    """What the codes mean now; what they meant until now is kept."""
+    before = warehouse.read(ACCOUNTS)
+    venues = warehouse.read(PORTFOLIOS).select("portfolio", "venue")
+    known = labels.Map.of(config, warehouse)
+    named = before.join(venues, on="portfolio", maintain_order="left")
+    parts = [named.filter(pl.col("venue") == v) for v in sorted(set(named["venue"]))]
+    after = pl.concat(
+        [ACCOUNTS.empty(), *(p.with_columns(labels.columns(p["venue"][0], p["native_code"], known)).drop("venue") for p in parts)]
+    )
+    commit.replace(ACCOUNTS, after)
+    changed = after.join(before, on=before.columns, how="anti", nulls_equal=True)
+    past = before.join(changed, on="account_id", how="semi").with_columns(retired_at=pl.lit(commit.recorded_at, INSTANT))
+    commit.insert(PAST_LABELS, past.select(PAST_LABELS.schema.names()))
+    dirty.since_ever(warehouse, commit, "ACCOUNT", changed["account_id"], "label changed")
 
 
 def never_used(warehouse: Warehouse, portfolio: str) -> pl.DataFrame:

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 import polars as pl
 
-from pipelines import accounts, dirty, labels
+from pipelines import accounts, dirty
 from pipelines.book import calendars_of
 from pipelines.config import Config
 from pipelines.errors import ConfigError
 from pipelines.tables import (
-    ACCOUNTS,
     CALENDARS,
     CLOSED_DAYS,
     DAILY_BALANCES,
     DAILY_PRICES,
     DAILY_VALUES,
-    INSTANT,
-    PAST_LABELS,
     POLICIES,
     PORTFOLIOS,
     TOLERANCES,
 )  # fmt: skip
 from pipelines.warehouse import Commit, Warehouse
 
+CONFIGURATION = "configuration"
+"""What the commits are called."""
 
-def configure(warehouse: Warehouse, config: Config) -> None:
-    """Bring portfolios, calendars, policies, labels and asserted openings up to the configuration; what they change becomes dirty."""
-    with warehouse.commit("configuration") as commit:
+
+def configure(warehouse: Warehouse, config: Config, at: datetime | None = None, last: Callable[[Commit], object] | None = None) -> None:
+    """Bring portfolios, calendars, policies, labels and asserted openings up to the configuration; what they change becomes dirty.
+
+    `last` is done before anything of it holds: what it refuses, nobody configured.
+    """
+    with warehouse.commit(CONFIGURATION, at) as commit:
         _portfolios(warehouse, commit, config)
         _calendars(warehouse, commit, config)
         _policies(warehouse, commit, config)
-        _relabel(warehouse, commit, config)
+        accounts.relabel(warehouse, commit, config)
         accounts.assert_openings(warehouse, commit, config)
+        if last is not None:
+            last(commit)
 
 
 def _portfolios(warehouse: Warehouse, commit: Commit, config: Config) -> None:
@@ -83,19 +91,3 @@ def _policies(warehouse: Warehouse, commit: Commit, config: Config) -> None:
     commit.replace(TOLERANCES, TOLERANCES.frame([{"name": "method_spread_bps", "most": config.prices.spread_tolerance_bps}]))
     changed = pl.concat([gone["asset"], fresh["asset"]]).unique(maintain_order=True)
     dirty.since_ever(warehouse, commit, "ASSET", changed, "policy changed")
-
-
-def _relabel(warehouse: Warehouse, commit: Commit, config: Config) -> None:
-    before = warehouse.read(ACCOUNTS)
-    venues = warehouse.read(PORTFOLIOS).select("portfolio", "venue")
-    known = labels.Map.of(config, warehouse)
-    named = before.join(venues, on="portfolio", maintain_order="left")
-    parts = [named.filter(pl.col("venue") == v) for v in sorted(set(named["venue"]))]
-    after = pl.concat(
-        [ACCOUNTS.empty(), *(p.with_columns(labels.columns(p["venue"][0], p["native_code"], known)).drop("venue") for p in parts)]
-    )
-    commit.replace(ACCOUNTS, after)
-    changed = after.join(before, on=before.columns, how="anti", nulls_equal=True)
-    past = before.join(changed, on="account_id", how="semi").with_columns(retired_at=pl.lit(commit.recorded_at, INSTANT))
-    commit.insert(PAST_LABELS, past.select(PAST_LABELS.schema.names()))
-    dirty.since_ever(warehouse, commit, "ACCOUNT", changed["account_id"], "label changed")

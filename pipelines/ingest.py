@@ -50,12 +50,12 @@ class Ingested:
 def catch_up(warehouse: Warehouse, archive: Archive, config: Config) -> list[Ingested]:
     """Commit every archived batch that the warehouse has not seen. One that cannot be read stops none of the others."""
     newest = warehouse.sql("SELECT max(batch) AS name FROM pages")["name"][0] or ""
-    done = [_ingest(warehouse, archive.get(name), config) for name in archive.names(after=newest)]
+    done = [ingest(warehouse, archive.get(name), config) for name in archive.names(after=newest)]
     proving.catch_up(warehouse)
     return done
 
 
-def _ingest(warehouse: Warehouse, archived: Archived, config: Config) -> Ingested:
+def ingest(warehouse: Warehouse, archived: Archived, config: Config) -> Ingested:
     try:
         with warehouse.commit(f"batch {archived.name}", at=archived.recorded_at) as commit:
             _index_pages(commit, archived)
@@ -177,7 +177,7 @@ def _suspend(warehouse: Warehouse, commit: Commit, batch: Batch, refused: pl.Dat
     commit.insert(SUSPENSE, frame.unique(repeated, maintain_order=True).join(known, on=repeated, how="anti", nulls_equal=True))
 
 
-def _products(warehouse: Warehouse, commit: Commit, archived: Archived, _: Config) -> None:
+def _products(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
     reading = wire.read_products(archived.batch.pages[0])
     current = warehouse.sql("SELECT DISTINCT ON (product_id) * FROM products ORDER BY product_id, recorded_at DESC")
     facts = [c for c in PRODUCTS.schema if c != "recorded_at"]
@@ -189,6 +189,7 @@ def _products(warehouse: Warehouse, commit: Commit, archived: Archived, _: Confi
     first = current.is_empty()  # the first list says of every asset whether it has a pair
     changed = held if first else priced["base"].unique(maintain_order=True)
     dirty.since_ever(warehouse, commit, "ASSET", changed, "market changed")
+    accounts.relabel(warehouse, commit, config)
 
 
 def _candles(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
@@ -237,10 +238,11 @@ def _asked_before(warehouse: Warehouse, product: str, since: datetime, until: da
     return since >= until
 
 
-def _currencies(warehouse: Warehouse, commit: Commit, archived: Archived, _: Config) -> None:
+def _currencies(warehouse: Warehouse, commit: Commit, archived: Archived, config: Config) -> None:
     reading = wire.read_currencies(archived.batch.pages[0])
     frame = reading.rows.select(pl.lit(archived.batch.venue).alias("venue"), "native_code", "asset", "network")
     commit.replace(VENUE_CODES, frame, f"venue = '{archived.batch.venue}'")
+    accounts.relabel(warehouse, commit, config)
     _suspend(warehouse, commit, archived.batch, reading.refused)
 
 

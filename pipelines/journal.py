@@ -16,7 +16,7 @@ from pathlib import Path
 from pipelines.errors import ContractError, MachineError
 from pipelines.home import machine_errors, write_atomically
 
-KINDS = ("LOCK", "REOPEN", "ACCEPTANCE", "ADJUSTMENT", "OPENING", "DISPOSITION", "STATEMENT")
+KINDS = ("CONFIGURATION", "LOCK", "REOPEN", "ACCEPTANCE", "ADJUSTMENT", "OPENING", "DISPOSITION", "STATEMENT")
 MEND = "Restore the file from a backup."
 
 

@@ -211,7 +211,8 @@ class _Walker:
 
     def _require_all_listed(self, listed: set[str]) -> None:
         """A venue that lists accounts lists all of them, always; one that is left out was not read."""
-        if lost := sorted(set(self._accounts["native_code"]) - listed):
+        known = self._accounts.filter(pl.col("venue_account_id").is_not_null())["native_code"]
+        if lost := sorted(set(known) - listed):
             raise Unreachable(f"The accounts of portfolio {self.portfolio.name} no longer hold {', '.join(lost[:5])}.", LOST)
 
     def _claim(self, identity: str) -> None:

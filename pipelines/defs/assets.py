@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipelines import closing, ingest, publications, quality, statements, tables
+from pipelines import closing, publications, quality, statements, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
 from pipelines.defs.show import counted, ingested, newest_statement, outcomes, row_count, schema, table
@@ -63,9 +63,9 @@ def candle_pages(context: dg.AssetExecutionContext, book: Book) -> dg.Materializ
         return dg.MaterializeResult(metadata=outcomes(asyncio.run(puller.candles(until)) if until else []))
 
 
-@_step("prices", [candle_pages], {"duckdb", "polars"}, tables.CANDLES)
+@_step("prices", [candle_pages, postings], {"duckdb", "polars"}, tables.CANDLES)
 def candles(book: Book) -> dg.MaterializeResult[None]:
-    done = ingest.catch_up(book.warehouse, book.archive, book.config)
+    done = book.catch_up()
     return dg.MaterializeResult(metadata=ingested(done) | row_count(book.warehouse, tables.CANDLES))
 
 

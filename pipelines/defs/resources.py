@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines import configuring, decisions, ingest
+from pipelines import decisions, replay
 from pipelines.archive import Archive
 from pipelines.config import Config, load
 from pipelines.errors import Outdated
@@ -31,9 +31,9 @@ class OpenBook:
 
     def catch_up(self) -> list[Ingested]:
         """All that archive, configuration and journal hold and the warehouse does not; the batches that were new to it."""
-        done = ingest.catch_up(self.warehouse, self.archive, self.config)
-        configuring.configure(self.warehouse, self.config)
-        decisions.bring_in(self.warehouse, Journal(self.home.journal))
+        journal = Journal(self.home.journal)
+        done = replay.catch_up(self.warehouse, self.archive, journal, self.config)
+        decisions.bring_in(self.warehouse, journal)
         return done
 
 
