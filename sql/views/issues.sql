@@ -7,6 +7,21 @@ WITH named AS (
 ), tied AS (
     SELECT * FROM tie_outs
     QUALIFY row_number() OVER (PARTITION BY portfolio, native_code, kind ORDER BY recorded_at DESC) = 1
+), known_types AS ( -- as the roll-forward knows them
+    SELECT 'coinbase' AS venue, unnest([
+        'transfer', 'match', 'otc_match', 'rfq_match', 'conversion', 'match_conversion', 'stake_wrap', 'fee',
+        'otc_fee', 'rfq_fee', 'conversion_fee', 'margin_interest', 'rebate', 'tax_credit'
+    ]) AS event_type
+    UNION ALL
+    SELECT 'pacifica' AS venue, unnest([
+        'deposit', 'deposit_release', 'withdraw', 'trade', 'fee', 'funding', 'market_liquidation',
+        'backstop_liquidation', 'adl_liquidation', 'payout', 'rebate', 'cashback', 'referral', 'airdrop',
+        'subaccount_transfer'
+    ]) AS event_type
+    UNION ALL
+    SELECT 'cryptofuse' AS venue, unnest([
+        'deposit', 'withdrawal', 'fee', 'to_sub', 'to_master'
+    ]) AS event_type
 ), found AS (
     SELECT 'BREAK' AS matter, n.portfolio, n.native_code, b.since, b.until, b.missing AS amount, b.recorded_at AS first_seen,
         lower(b.kind) || ': two entries do not explain each other' AS says,
@@ -41,6 +56,13 @@ WITH named AS (
     FROM newest
     WHERE balance_status = 'STALE'
     GROUP BY portfolio
+    UNION ALL
+    SELECT 'UNKNOWN_TYPE', n.portfolio, n.native_code, min(m.occurred_at), max(m.occurred_at), sum(m.amount), min(m.recorded_at),
+        count(*)::VARCHAR || ' entries of a type nobody knows: ' || m.event_type, 'a release that knows the type',
+        concat_ws('|', 'UNKNOWN_TYPE', n.portfolio, n.native_code, m.event_type)
+    FROM postings AS m JOIN named AS n USING (account_id) ANTI JOIN known_types AS k ON k.venue = n.venue AND k.event_type = m.event_type
+    WHERE m.retired_at IS NULL
+    GROUP BY n.portfolio, n.native_code, m.event_type
     UNION ALL
     SELECT 'UNMAPPED', portfolio, native_code, NULL, NULL, NULL, recorded_at,
         'nothing says which asset this is', 'an [[asset]] in the configuration', concat_ws('|', 'UNMAPPED', portfolio, native_code)

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.stages.rollforward import EVENT_COLUMNS
 from tests.ledger_text import D
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -98,10 +99,17 @@ def test_the_inbox_lists_what_is_the_matter_and_what_would_resolve_it(ask):
     assert ask("SELECT matter, portfolio, native_code, amount, state FROM issues ORDER BY ALL") == [
         ("OPENING", "desk", "ADA", None, "OPEN"),
         ("OPENING", "desk", "EUR", None, "OPEN"),
+        ("UNKNOWN_TYPE", "perps", "USDC", D(69), "OPEN"),
         ("UNMAPPED", "desk", "XYZ", None, "OPEN"),
         ("UNPRICED", None, "USDC", D(-20), "OPEN"),
     ]
-    assert ask("SELECT count(*), count(DISTINCT issue), count(resolved_by), count(says), min(age_days) FROM issues") == [(4, 4, 4, 4, 0)]
+    assert ask("SELECT count(*), count(DISTINCT issue), count(resolved_by), count(says), min(age_days) FROM issues") == [(5, 5, 5, 5, 0)]
+
+
+def test_the_inbox_knows_the_types_that_the_roll_forward_knows(ask):
+    told = (SQL / "views" / "issues.sql").read_text().partition("known_types AS")[2].partition("), found AS")[0]
+    known = ask("SELECT venue, event_type FROM (" + told.partition("\n")[2] + ")")
+    assert sorted(known) == sorted((venue, word) for venue, words in EVENT_COLUMNS.items() for word in words)
 
 
 def test_a_day_is_closed_locked_or_open_again(published):
