@@ -38,6 +38,9 @@ _CHANGE = pl.col("balance_after") - pl.col("balance_before")
 _PENDING_CHANGE = pl.col("pending_after") - pl.col("pending_before").fill_null(pl.lit(0, MONEY))
 _RELEASED = (_CHANGE.abs() == _SIZE) & (_PENDING_CHANGE == -_CHANGE)
 
+_UNSIZED = (pl.col("event_type") == "deposit") & (_SIZE == 0)
+"""A pending deposit printed as what it moved of the balance: nothing. Only the pending balance says how large it is."""
+
 
 def _only_pending() -> pl.Expr:
     """The row moved the pending balance, and the balance by nothing."""
@@ -65,7 +68,7 @@ def _amount() -> pl.Expr:
 def _pending_amount() -> pl.Expr:
     """What the row moved of the pending balance, where the venue reports one: a deposit moves it or the balance, a release both."""
     moved = (
-        pl.when(_only_pending() | _RELEASED)
+        pl.when(_only_pending() | _RELEASED | _UNSIZED)
         .then(_PENDING_CHANGE)
         .when(pl.col("event_type") == "deposit_release")
         .then(-_SIZE)

@@ -87,7 +87,7 @@ def _links(signed: bool) -> pl.Expr:
     size, word = pl.col("amount").abs(), pl.col("event_type")
     alone = (balance.abs() == size) & (pending == 0) & (word != "deposit_release")
     released = (balance == size) & (pending == -size) & (word == "deposit_release")
-    return alone | released | (balance == 0) & (pending == size) & (word == "deposit")
+    return alone | released | (balance == 0) & ((pending == size) | (size == 0)) & (word == "deposit")
 
 
 def _position() -> pl.Expr:
@@ -187,6 +187,6 @@ def _befores(event: _Row, signed: bool) -> tuple[_Node, ...]:
     plain = ((balance - likely, pending), (balance + likely, pending))
     if pending is None:
         return plain
-    release, deposit = (balance - size, pending + size), (balance, pending - size)
+    release, deposit = (balance - size, pending + size), (balance, pending - size if size else Decimal(0))
     by_word = {"deposit_release": (release,), "deposit": (deposit,)}.get(event["event_type"], ())
     return tuple(dict.fromkeys((*by_word, *plain, deposit, release)))

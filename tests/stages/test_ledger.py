@@ -82,6 +82,25 @@ def test_a_deposit_that_is_pending_moves_the_balance_by_nothing_and_its_release_
     assert amounts == [D(0), D(100), D(0), D(-7), D(50)]
 
 
+def test_what_a_row_moved_of_the_pending_balance_follows_from_the_chain_or_its_word() -> None:
+    shown = rows(
+        ROW,
+        """
+        occurred_at | event_type      | amount | balance_after | pending_after
+        2025-01-01  | deposit         | 0      | 0             | 100    # printed as what it moved of the balance
+        2025-01-02  | trade           | 5      | 5             | 100
+        2025-01-03  | deposit_release | 100    | 105           | 0
+        2025-01-04  | deposit         | 30     | 105           | 30
+        2025-01-05  | deposit_release | 30     | 130           | 0      # 5 of the balance are missing
+        """,
+        account_id=1,
+        page_sha256="p",
+    )
+    got = ledger.postings(shown.lazy(), pl.LazyFrame([], schema=BEFORE), "pacifica").collect()
+    assert got["pending_amount"].to_list() == [D(100), D(0), D(-100), D(30), D(-30)]
+    assert got["amount"].to_list() == [D(0), D(5), D(100), D(0), D(30)]
+
+
 def test_coinbase_signs_its_own_amounts_whatever_the_chain_says() -> None:
     shown = """
         occurred_at | event_type | amount | balance_after
