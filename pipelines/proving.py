@@ -98,14 +98,15 @@ def _prove_chains(warehouse: Warehouse, commit: Commit, changed: pl.DataFrame) -
 
 def breaks(source: Reader, changed: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Breaks of these accounts (account_id, since) from their instant on, slice by slice."""
-    whose = _among(changed)
-    opened = source.sql(_OPENED).select(chain.STANDING.names())
-    stood = source.sql(_STOOD.format(changed=whose, latest=moment(changed["since"].sort()[-1]))).select(chain.STANDING.names())
+    firsts = source.sql("SELECT account_id, min(occurred_at) AS first FROM postings WHERE retired_at IS NULL GROUP BY account_id")
+    touched = changed.join(firsts, on="account_id")
+    everybody = touched.height == firsts.height and touched.filter(pl.col("since") > pl.col("first")).is_empty()
+    whose = EVERYBODY if everybody else _among(changed)
+    opened = source.sql(_OPENED).select(chain.STANDING.names()).cast(chain.STANDING)
+    stood = opened.clear() if everybody else _stood(source, changed).select(chain.STANDING.names()).cast(chain.STANDING)
     mine = changed.select("account_id").join(opened, on="account_id", how="left", maintain_order="left")
     fresh = mine.join(stood, on="account_id", how="anti", maintain_order="left").with_columns(pl.col("position").fill_null(-1))
     standing = pl.concat([fresh, stood]).cast(chain.STANDING).sort("account_id")
-    everybody = stood.is_empty() and source.sql("SELECT count(*) AS n FROM accounts")["n"][0] == changed.height
-    whose = EVERYBODY if everybody else whose
     doubts = [pl.DataFrame(schema=chain.DOUBT)]
     for postings in ahead(source.sql(_between(_LINKS, whose, *edges)) for edges in _slices(source, whose)):
         proof = chain.prove(standing, postings)
@@ -115,10 +116,15 @@ def breaks(source: Reader, changed: pl.DataFrame) -> Iterator[pl.DataFrame]:
     yield _open_orders(source, pl.concat(doubts))
 
 
+def _stood(source: Reader, changed: pl.DataFrame) -> pl.DataFrame:
+    """The last posting of each account before its instant."""
+    return source.sql(_STOOD.format(changed=_among(changed), latest=moment(changed["since"].sort()[-1])))
+
+
 def _among(changed: pl.DataFrame) -> str:
-    """The accounts and their instants, as a relation."""
-    rows = ", ".join(f"({account}, {moment(since)})" for account, since in changed.select("account_id", "since").iter_rows())
-    return f"(VALUES {rows}) AS c(account_id, since)"
+    """The accounts and their instants, as a relation: of whole numbers, for DuckDB takes its time over each literal of another type."""
+    rows = ", ".join(f"({account}, {at})" for account, at in changed.select("account_id", pl.col("since").to_physical()).iter_rows())
+    return f"(SELECT account_id, make_timestamptz(micros) AS since FROM (VALUES {rows}) AS v(account_id, micros)) AS c"
 
 
 def _of(whose: str) -> str:
@@ -207,7 +213,7 @@ def _states(warehouse: Warehouse, live: pl.DataFrame) -> pl.DataFrame:
     """Where accounts stood shortly before the book's time, and after each posting since."""
     cuts = live.select("account_id", since=pl.col("until") - LATE).unique("account_id", maintain_order=True)
     whose = _among(cuts)
-    stood = warehouse.sql(_STOOD.format(changed=whose, latest=moment(cuts["since"].sort()[-1])))
+    stood = _stood(warehouse, cuts)
     opened = warehouse.sql(_OPENED).join(cuts, on="account_id", how="semi").join(stood, on="account_id", how="anti")
     state = {"balance": pl.col("balance_after"), "pending": pl.col("pending_after")}
     then = pl.concat([frame.select("account_id", occurred_at=pl.lit(None, INSTANT), **state) for frame in (stood, opened)])
