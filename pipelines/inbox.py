@@ -168,6 +168,9 @@ def completeness(config: ConfigOption = None, home: HomeOption = None) -> None:
 
     with publications.newest(_home(home)) as newest:
         found = newest.sql("SELECT * FROM completeness_report ORDER BY portfolio, native_code")
+    stale = found.filter(balance_status="STALE")["portfolio"].unique().sort().to_list()
+    print(f"Portfolios: {found['portfolio'].n_unique()} in the book, not read through the newest cut-off: {', '.join(stale) or 'none'}.")
+    print("What exists at the venues and is in nobody's book is what `closebook doctor` asks them.")
     _print(found.select(PROOF))
     print("An unbroken chain proves net change, not that every gross movement is present: two rows that cancel can be missing together.")
 

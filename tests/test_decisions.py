@@ -160,6 +160,8 @@ def test_a_portfolio_that_is_no_longer_read_stops_the_lock(tmp_path: Path) -> No
         book.run()
         with published(home, book) as newest, pytest.raises(ChecksFailed, match="perps is STALE from 2025-01-09 on"):
             decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+        told = CliRunner().invoke(app, ["completeness", "--home", str(home.root)]).output
+        assert "Portfolios: 3 in the book, not read through the newest cut-off: perps." in told
 
 
 def test_a_day_that_is_not_closed_cannot_be_locked_nor_an_unlocked_one_reopened(tmp_path: Path) -> None:
