@@ -18,7 +18,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.MULTILINE
 CLONED = ("pipelines", "sql", "docs", "Makefile", "pyproject.toml", "requirements.txt", "workspace.yaml")
 BLOCKS = BLOCK.findall(TUTORIAL.read_text(encoding="utf-8"))
 MARK = "--- block {} ended with"
-PATIENCE = 400  # seconds, where many share two cores
+PATIENCE = 600  # seconds, where many share two cores
 
 
 @pytest.fixture(scope="module")
