@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +18,7 @@ from pipelines.sandbox.serve import Sandbox
 from pipelines.tables import ACCOUNTS, CLOSED_DAYS, DAILY_BALANCES, DAILY_VALUES, DIRTY, POSTINGS, SUSPENSE
 from tests import tiny
 from tests.closing_once import DAILY, House, house
+from tests.command import begin, ended
 from tests.conftest import closebook
 from tests.ledger_text import instant
 
@@ -181,10 +180,8 @@ def test_the_configuration_named_decides_whatever_the_default_one_says(tmp_path:
 def test_two_first_commands_at_once_in_a_fresh_home_both_end_well(tmp_path: Path) -> None:
     with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
         sandbox.write_config(tmp_path / "closebook.toml")
-        command = [sys.executable, "-c", "from pipelines.cli import main; main()", "run"]
-        both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-        said = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+        both = [begin("run", cwd=tmp_path) for _ in range(2)]
+        assert [ended(process) for process in both] == [0, 0]
 
 
 @pytest.mark.parametrize("spoil", ["another form", "not a database"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tarfile
 from datetime import timedelta
 from io import BytesIO
@@ -21,6 +19,7 @@ from pipelines.journal import Journal
 from pipelines.sandbox.serve import Sandbox
 from pipelines.warehouse import now
 from tests import tiny
+from tests.command import begin, ended
 from tests.conftest import closebook
 
 FACTS = ("postings", "candles", "openings", "accounts", "pages", "candle_coverage", "products", "suspense", "pulls")
@@ -110,13 +109,11 @@ def test_a_backup_taken_from_a_book_and_restored_elsewhere_is_that_book(book: Pa
 
 
 def test_a_backup_may_be_taken_while_a_run_writes(book: Path) -> None:
-    code = "import sys; from pipelines.cli import main; main()"
-    running = subprocess.Popen([sys.executable, "-c", code, "rebuild"], cwd=book, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    taken = 0
-    while running.poll() is None:
+    running, taken = begin("rebuild", cwd=book), 0
+    while running.is_alive():
         backups.backup(Home(book / "data"), book / f"{taken}.tar")
         taken += 1
-    assert running.returncode == 0
+    assert ended(running) == 0
     assert taken > 1
     for number in (0, taken // 2, taken - 1):
         assert backups.restore(book / f"{number}.tar", Home(book / f"home-{number}")) > 5

@@ -6,7 +6,6 @@ when something was recorded, asked or published. The data clock moves on one day
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import shutil
@@ -18,22 +17,17 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from pipelines import cli
 from pipelines.sandbox.serve import Sandbox
+from tests.command import begin, ended
 from tests.faults.house import END, dataset, venues
 
 WHEN = {"recorded_at", "retired_at", "asked_at", "fetched_at", "page_sha256", "batch", "known_through", "built_at", "publication_id"}
 TABLES = ("accounts", "candles", "closed_days", "daily_balances", "daily_prices", "daily_values", "openings", "portfolios", "postings")
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    ["dagster", "duckdb", "polars", "great_expectations", "duckdb_engine", "httpx", "pipelines.statements", "pipelines.pull"]
-)
 
 
 @dataclass(frozen=True)
@@ -67,43 +61,20 @@ def _without_known_at(csv: str) -> str:
     return "\n".join(",".join(c for i, c in enumerate(line.split(",")) if i != 1) for line in csv.splitlines())
 
 
-def begin(folder: Path) -> ForkServerProcess:
-    """`closebook run` in a process group of its own; what is slow to import was imported once, for all of them."""
-    process = FORKS.Process(target=_run, args=(str(folder),))
-    process.start()
-    return process
-
-
-def _run(folder: str) -> None:
-    os.setsid()
-    os.chdir(folder)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-    sys.argv = ["closebook", "run"]
-    cli.main()
-
-
-def ended(process: ForkServerProcess) -> int:
-    process.join(240)
-    assert process.exitcode is not None
-    return process.exitcode
-
-
 def in_peace(folder: Path, times: int) -> float:
     """Run to the end so many times; the seconds the first took."""
     began = time.monotonic()
-    assert ended(begin(folder)) == 0
+    assert ended(begin("run", cwd=folder)) == 0
     seconds = time.monotonic() - began
     for _ in range(times - 1):
-        assert ended(begin(folder)) == 0
+        assert ended(begin("run", cwd=folder)) == 0
     return seconds
 
 
 def killed(base: Path, folder: Path, within: float, seed: int) -> bool:
     """A copy of `base`, its run killed within so many seconds, then run in peace; whether the kill came before the end."""
     shutil.copytree(base, folder, symlinks=True)
-    process = begin(folder)
+    process = begin("run", cwd=folder)
     time.sleep(random.Random(seed).uniform(0, 0.9 * within))
     assert process.pid
     with suppress(ProcessLookupError):
