@@ -72,7 +72,9 @@ def test_every_day_ends_with_the_last_balance_the_ledger_shows_before_its_cut_of
 
 
 def test_the_price_of_bitcoin_is_the_known_one_to_its_last_printed_digit(book: Path) -> None:
-    [(price, count)] = query(book, "SELECT price, candle_count FROM daily_prices WHERE asset = 'BTC' AND day = '2025-01-01'")
+    [(price, count)] = query(
+        book, "SELECT price, candle_count FROM daily_prices WHERE asset = 'BTC' AND method = 'VWAP_24H' AND day = '2025-01-01'"
+    )
     assert f"{price:.6f}" == "93918.447067"
     assert count == 24
 
