@@ -9,7 +9,7 @@ import polars as pl
 
 from pipelines import dirty, labels
 from pipelines.config import Config
-from pipelines.errors import Unreadable
+from pipelines.errors import ConfigError, Unreadable
 from pipelines.histories import among
 from pipelines.pages import Batch, contradicts
 from pipelines.stages import ledger
@@ -98,13 +98,20 @@ def _moved(accounts: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
 
 
 def assert_openings(warehouse: Warehouse, commit: Commit, config: Config) -> None:
-    """Every configured opening has its account and is in force, whether or not the venue ever shows the code."""
+    """Every configured opening has its account and is in force, whether or not the venue ever shows the code; others no longer are."""
+    if ahead := [o for o in config.opening if o.at > commit.recorded_at]:
+        raise ConfigError(
+            f"The opening of {ahead[0].portfolio} {ahead[0].native_code} lies in the future: {ahead[0].at}.", "Mend its `at`."
+        )
+    held = warehouse.sql("SELECT DISTINCT ON (account_id) account_id, kind FROM openings ORDER BY account_id, recorded_at DESC")
+    asserted = held.filter(pl.col("kind") == "ASSERTED")["account_id"]
     for portfolio in warehouse.read(PORTFOLIOS).to_dicts():
-        mine = [o.native_code for o in config.opening if o.portfolio == portfolio["portfolio"]]
-        if mine:
-            codes = pl.DataFrame({"native_code": mine, "venue_account_id": [None] * len(mine)}, schema=CODES)
-            accounts = register(warehouse, commit, portfolio["portfolio"], portfolio["venue"], codes, config)
-            open_accounts(warehouse, commit, accounts.filter(pl.col("native_code").is_in(mine)), config)
+        codes = [o.native_code for o in config.opening if o.portfolio == portfolio["portfolio"]]
+        named = pl.DataFrame({"native_code": codes, "venue_account_id": [None] * len(codes)}, schema=CODES)
+        accounts = register(warehouse, commit, portfolio["portfolio"], portfolio["venue"], named, config)
+        mine = accounts.filter(pl.col("native_code").is_in(codes) | pl.col("account_id").is_in(asserted.implode()))
+        if mine.height:
+            open_accounts(warehouse, commit, mine, config)
 
 
 def open_accounts(warehouse: Warehouse, commit: Commit, accounts: pl.DataFrame, config: Config) -> None:

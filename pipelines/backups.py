@@ -21,6 +21,7 @@ from pathlib import Path
 from pipelines import __version__
 from pipelines.errors import ConfigError, UsageError
 from pipelines.home import MARK, Home, machine_errors
+from pipelines.publications import locked
 
 MANIFEST = "backup.json"
 LINK = "published/closebook.duckdb"
@@ -57,10 +58,10 @@ def _write(home: Home, draft: Path) -> dict[str, str]:
 
 
 def _files(home: Home) -> Iterator[tuple[str, Path]]:
-    """What goes in, the publication first: what it was made from is then in the archive already."""
-    if home.publication.exists():
-        newest = home.publication.resolve()
-        yield f"published/versions/{newest.name}", newest
+    """What goes in: first the newest publication and those that days were locked with, for what they were made from is in the archive."""
+    kept = locked(home) | ({home.publication.resolve().stem} if home.publication.exists() else set())
+    for name in sorted(kept):
+        yield f"published/versions/{name}.duckdb", home.published / "versions" / f"{name}.duckdb"
     for folder in (home.archive, home.journal, home.statements, home.reports):
         for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
             if not path.name.endswith(MOVING):

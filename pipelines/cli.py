@@ -87,7 +87,7 @@ def snapshot(
     """The book at any second, from the newest publication."""
     from pipelines import screen, statements
 
-    found = _snapshot(_home(home), as_of, day, calendar, known_at, portfolio)
+    found = _snapshot(home, as_of, day, calendar, known_at, portfolio)
     if form == "table":
         screen.show_book(found, by)
     else:
@@ -114,16 +114,16 @@ def statement(
     """Write a statement; a file that exists is never overwritten, other numbers are the next version."""
     from pipelines import publications, statements
 
-    with publications.newest(_home(home)) as newest:
-        opened, last = statements.month(newest, _date(f"{month}-01"), calendar) if month else (None, None)
-        if last and as_of:
+    opened = last = None
+    if month:
+        if as_of:
             raise UsageError("Which instant?", "Give --month, --day or --as-of, and one of them only.")
-        moment = _moment(newest, last.isoformat() if last else as_of, day, calendar)
-        known = _instant(known_at, "--known-at") if known_at else None
+        with publications.newest(_home(home)) as newest:
+            opened, last = statements.month(newest, _date(f"{month}-01"), calendar)
+    with _telling(home, last.isoformat() if last else as_of, day, calendar, known_at) as (told, moment, known):
         asked = statements.Question(moment, known, portfolio, by, calendar, _instant(since, "--from") if since else opened)
-        with _telling(_home(home), newest, calendar, moment, known_at) as told:
-            for path in statements.issue(told, asked, form, out, both=since is None):
-                print(path)
+        for path in statements.issue(told, asked, form, out, both=since is None):
+            print(path)
 
 
 @app.command()
@@ -149,11 +149,10 @@ def explain(
     home: HomeOption = None,
 ) -> None:
     """The entries and candles behind one number, the formula and its result."""
-    from pipelines import explain, publications
+    from pipelines import explain
 
-    with publications.newest(_home(home)) as newest:
-        known = _instant(known_at, "--known-at") if known_at else None
-        for line in explain.explain(newest, _moment(newest, as_of, day, calendar), portfolio, asset, known, entries):
+    with _telling(home, as_of, day, calendar, known_at) as (told, moment, known):
+        for line in explain.explain(told, moment, portfolio, asset, known, entries):
             print(line)
 
 
@@ -242,27 +241,31 @@ def _home(path: Path | None) -> Home:
     return Home((path or Environment().home).absolute())
 
 
-def _snapshot(home: Home, as_of: str | None, day: str | None, calendar: str, known_at: str | None, portfolio: str | None) -> Snapshot:
-    from pipelines import book, publications
+def _snapshot(
+    home: Path | None, as_of: str | None, day: str | None, calendar: str, known_at: str | None, portfolio: str | None
+) -> Snapshot:
+    from pipelines import book
 
-    with publications.newest(home) as newest:
-        moment = _moment(newest, as_of, day, calendar)
-        with _telling(home, newest, calendar, moment, known_at) as told:
-            return book.at(told, moment, _instant(known_at, "--known-at") if known_at else None, portfolio)
+    with _telling(home, as_of, day, calendar, known_at) as (told, moment, known):
+        return book.at(told, moment, known, portfolio)
 
 
 @contextmanager
-def _telling(home: Home, newest: Publication, calendar: str, moment: datetime, known_at: str | None) -> Iterator[Publication]:
-    """The publication that tells this instant: the one a locked day was locked with, unless other knowledge is asked for."""
-    from pipelines import decisions, publications
-    from pipelines.journal import Journal
+def _telling(
+    home: Path | None, as_of: str | None, day: str | None, calendar: str, known_at: str | None
+) -> Iterator[tuple[Publication, datetime, datetime | None]]:
+    """The publication that tells the instant asked about, that instant, and whose knowledge is asked for."""
+    from pipelines import publications
+    from pipelines.telling import telling
 
-    lock = None if known_at else decisions.lock_of(Journal(home.journal), newest, calendar, moment)
-    if lock is None:
-        yield newest
-    else:
-        with publications.version(home, lock.publication) as locked:
-            yield locked
+    book = _home(home)
+    with publications.newest(book) as newest:
+        moment = _moment(newest, as_of, day, calendar)
+        if known_at:
+            yield newest, moment, _instant(known_at, "--known-at")
+        else:
+            with telling(book, newest, moment, calendar if day else None) as told:
+                yield told, moment, None
 
 
 def _moment(newest: Publication, as_of: str | None, day: str | None, calendar: str) -> datetime:

@@ -34,7 +34,7 @@ from pipelines.tables import (
 )
 from pipelines.warehouse import Commit, Warehouse
 
-HALF_A_YEAR = timedelta(days=182)
+QUARTER, YEARS = timedelta(days=91), 30
 AT_ONCE = 1_000_000
 """Rows of daily_values in hand at once."""
 
@@ -49,7 +49,10 @@ def note_time(warehouse: Warehouse, at: datetime) -> None:
 
 def book_time(warehouse: Warehouse) -> datetime | None:
     """How late it is in the book; in one rebuilt from the archive, how far its accounts are read. None before the first pull."""
-    found = warehouse.sql("SELECT read_through FROM pulls WHERE kind <> 'PRODUCT' ORDER BY kind DESC, recorded_at DESC, read_through DESC")
+    found = warehouse.sql(
+        "SELECT read_through FROM pulls WHERE kind IN ('BOOK', 'ACCOUNT') "
+        "ORDER BY kind = 'BOOK' DESC, recorded_at DESC, read_through DESC LIMIT 1"
+    )
     return next(iter(found["read_through"]), None)
 
 
@@ -93,8 +96,8 @@ def newest_day(config: Config, at: datetime) -> date:
 
 
 def days_ahead(config: Config) -> int:
-    """How many dates, in UTC, a day of the book may end before its own date does; a date of summer and one of winter tell."""
-    sample = (config.book.start, config.book.start + HALF_A_YEAR)
+    """How many dates, in UTC, a day of the book may end before its own date does; dates of many years tell."""
+    sample = [config.book.start + QUARTER * n for n in range(4 * YEARS)]
     ends = pl.concat([day_stage.days(calendars_of(config), day, day) for day in sample])
     dates = [(datetime.combine(day, time(), UTC) + timedelta(days=1), as_of) for day, as_of in ends.select("day", "as_of").iter_rows()]
     early: timedelta = max(end_of_date - as_of for end_of_date, as_of in dates)

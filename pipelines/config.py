@@ -153,17 +153,21 @@ class Prices(Frozen):
     base_url: Url = Field(default="https://api.exchange.coinbase.com", description="Coinbase Exchange's public API")
     rate: float = Field(default=10.0, gt=0, description="requests a second")
     burst: int = Field(default=15, ge=1, description="requests at once")
-    finality_minutes: int = Field(default=5, ge=0, description="minutes after its end from which an hour's candle is final")
-    spread_tolerance_bps: int = Field(default=1000, ge=0, description="1/10000 another method may lie from VWAP_24H without a word")
-    refetch_days: int = Field(default=2, ge=0, description="days whose candles are asked for again, because venues restate them")
+    finality_minutes: int = Field(default=5, ge=0, le=10_080, description="minutes after its end from which an hour's candle is final")
+    spread_tolerance_bps: int = Field(
+        default=1000, ge=0, le=1_000_000_000, description="1/10000 another method may lie from VWAP_24H without a word"
+    )
+    refetch_days: int = Field(default=2, ge=0, le=3_650, description="days whose candles are asked for again, because venues restate them")
     timeout: float = Field(default=30.0, gt=0, description="seconds one call may take, all in all")
 
 
 class Pulling(Frozen):
     """How far back is read again: venues put rows in late, and not all restate the balances after them."""
 
-    overlap_days: int = Field(default=7, ge=0, description="days that each pull reads again")
-    whole_days: int = Field(default=7, ge=1, description="days after which an account is read again from its beginning, used or not")
+    overlap_days: int = Field(default=7, ge=0, le=3_650, description="days that each pull reads again")
+    whole_days: int = Field(
+        default=7, ge=1, le=3_650, description="days after which an account is read again from its beginning, used or not"
+    )
 
 
 class Policy(Frozen):
@@ -310,6 +314,10 @@ class Config(Frozen):
             raise ValueError("two portfolios share a name")
         if twice := _opened_twice(self.portfolio):
             raise ValueError(f"{twice} open the same: one portfolio under two names doubles the book")
+        if twice := _first_twice([(o.portfolio, o.native_code) for o in self.opening]):
+            raise ValueError(f"two [[opening]] of one account: {twice}")
+        if twice := _first_twice([(a.venue, a.native_code) for a in self.asset]):
+            raise ValueError(f"two [[asset]] of one code: {twice}")
         if strange := {o.portfolio for o in self.opening} - set(names):
             raise ValueError(f"[[opening]] names no configured portfolio: {sorted(strange)}")
         if strange := set(self.book.calendars) - {c.name for c in self.calendars(everything=True)}:
@@ -323,6 +331,10 @@ class Config(Frozen):
         builtin = {"utc": Calendar(name="utc"), "new_york": Calendar(name="new_york", timezone="America/New_York", cut_off=time(17))}
         known = builtin | {c.name: c for c in self.calendar}
         return tuple(c for n, c in known.items() if everything or n in self.book.calendars)
+
+
+def _first_twice(pairs: Sequence[tuple[str, str]]) -> str:
+    return next((" ".join(pair) for n, pair in enumerate(pairs) if pair in pairs[:n]), "")
 
 
 def _policies_clash(policies: Sequence[Policy]) -> str:

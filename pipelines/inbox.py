@@ -102,7 +102,9 @@ def lock(
 
     house = _home(home)
     with publications.newest(house) as newest:
-        record = decisions.lock(_journal(house), newest, calendar, _day(through), _said(by, "--by"), reason, datetime.now(UTC))
+        record = decisions.lock(
+            _journal(house), newest, calendar, _day(through), _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC)
+        )
     print(f"Locked {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
 
 
@@ -213,15 +215,22 @@ def _home(path: Path | None) -> Home:
 
 
 def _day(text: str) -> date:
+    from pipelines.config import EARLIEST, LATEST
+
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text!r} is not a day.", "Write it as 2025-01-31.") from None
+    if not EARLIEST <= day < LATEST:
+        raise UsageError(f"{text} lies outside any book.", "Ask for a day that has passed.")
+    return day
 
 
 def _said(text: str, option: str) -> str:
     if not text.strip():
         raise UsageError(f"{option} is empty.", "A decision needs a name and a reason.")
+    if not text.isprintable():
+        raise UsageError(f"{option} holds characters that cannot be printed.", "Write it in plain words, in UTF-8.")
     return text.strip()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from pipelines.errors import ContractError, MachineError
 from pipelines.home import machine_errors, write_atomically
 
 KINDS = ("CONFIGURATION", "LOCK", "REOPEN", "ACCEPTANCE", "ADJUSTMENT", "OPENING", "DISPOSITION", "STATEMENT")
+NAME = re.compile(r"\d{8}T\d{12}Z-[0-9a-f]{32}")
 MEND = "Restore the file from a backup."
 
 
@@ -75,7 +77,10 @@ class Journal:
                 yield record
 
     def _names(self) -> list[str]:
-        return sorted(path.stem for path in self._root.glob("*/*.json"))
+        names = sorted(path.stem for path in self._root.glob("*/*.json"))
+        if strange := [name for name in names if not NAME.fullmatch(name)]:
+            raise MachineError(f"The journal holds a file that is not its own: {strange[0]}.json.", "Move it elsewhere.")
+        return names
 
     def _read(self, name: str) -> Record:
         with machine_errors(f"The journal's record {name} cannot be read"):

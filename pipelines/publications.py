@@ -77,7 +77,8 @@ class Publication:
 def build(home: Home, warehouse: Warehouse, book_start: object, book_end: object) -> Candidate:
     """Copy the warehouse to a candidate file with its own number, row and views; older candidates are cleared away."""
     folder = home.published / "candidates"
-    number = 1 + max((int(p.stem) for d in (folder, home.published / "versions") for p in d.glob("*.duckdb")), default=0)
+    built = {p.stem for d in (folder, home.published / "versions") for p in d.glob("*.duckdb")}
+    number = 1 + max(map(int, built | locked(home)), default=0)
     with machine_errors("The candidate cannot be built"):
         folder.mkdir(parents=True, exist_ok=True)
         _clear(folder)
@@ -153,12 +154,12 @@ def publish(home: Home, candidate: Candidate, keep: int) -> Path:
         candidate.path.replace(version)
         _swap_link(home.publication, Path("versions") / version.name)
         for old in sorted(version.parent.glob("*.duckdb"))[:-keep]:
-            if old.stem not in _locked(home):
+            if old.stem not in locked(home):
                 old.unlink()
     return version
 
 
-def _locked(home: Home) -> set[str]:
+def locked(home: Home) -> set[str]:
     """Publications that days were locked with: they are never cleared away."""
     return {f"{int(record.words['publication']):06d}" for record in Journal(home.journal).records("LOCK")}
 

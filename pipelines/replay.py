@@ -15,6 +15,7 @@ from typing import Any
 from pipelines import configuring, ingest, proving
 from pipelines.archive import Archive
 from pipelines.config import Config
+from pipelines.errors import MachineError
 from pipelines.ingest import Ingested
 from pipelines.journal import Journal
 from pipelines.stages.ledger import EPOCH
@@ -51,7 +52,10 @@ def catch_up(warehouse: Warehouse, archive: Archive, journal: Journal, config: C
 def _batches(warehouse: Warehouse, archive: Archive) -> Iterator[tuple[datetime, str]]:
     newest = warehouse.sql("SELECT max(batch) AS name FROM pages")["name"][0] or ""
     for name in archive.names(after=newest):
-        yield datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC), name
+        try:
+            yield datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC), name
+        except ValueError:
+            raise MachineError(f"The archive holds a file that is not its own: {name}.parquet.", "Move it elsewhere.") from None
 
 
 def _note(warehouse: Warehouse, journal: Journal, config: Config) -> None:

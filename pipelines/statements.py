@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -22,7 +21,7 @@ import polars as pl
 
 from pipelines import __version__, publications, recompute, verify
 from pipelines.book import Reader, Snapshot, at, instant_of, newest_instants
-from pipelines.errors import Outdated, UsageError
+from pipelines.errors import UsageError
 from pipelines.evidence import Evidence
 from pipelines.exports import movements, paper, tabular, text
 from pipelines.exports.bundle import MANIFEST, bundle, is_packed
@@ -33,6 +32,7 @@ from pipelines.home import Home, machine_errors, write_atomically
 from pipelines.stages import rollforward, totals
 from pipelines.stages import statements as lines
 from pipelines.tables import CALENDARS, PORTFOLIOS
+from pipelines.telling import telling
 
 By = Literal["portfolio", "asset"]
 Format = Literal["csv", "json", "pdf", "xlsx", "parquet", "bundle"]
@@ -266,12 +266,16 @@ def of_day(source: Reader, as_of: datetime, folder: Path) -> list[Path]:
 
 
 def of_newest_days(home: Home) -> list[Path]:
-    """The statements of the newest publication's newest days; what lies there already is the answer. None of another version's."""
+    """The statements of the newest closed days; what lies there already is the answer. None before the first publication."""
     if not home.publication.exists():
         return []
-    with suppress(Outdated), publications.newest(home) as newest:
-        return [path for as_of in newest_instants(newest) for path in of_day(newest, as_of, home.statements)]
-    return []
+    with publications.newest(home) as newest:
+        return [path for as_of in newest_instants(newest) for path in _of_told_day(home, newest, as_of)]
+
+
+def _of_told_day(home: Home, newest: publications.Publication, as_of: datetime) -> list[Path]:
+    with telling(home, newest, as_of) as told:
+        return of_day(told, as_of, home.statements)
 
 
 def first_difference(path: Path) -> str:

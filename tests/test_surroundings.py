@@ -132,6 +132,33 @@ def test_an_asserted_opening_has_an_account_and_prices_though_the_venue_never_sh
             assert set(said["document"]) == {"deed", "letter"}
 
 
+def test_an_opening_that_is_no_longer_asserted_is_unknown_and_one_of_the_future_is_refused(tmp_path: Path) -> None:
+    opening = '\n[[opening]]\nportfolio = "desk"\nnative_code = "XBT"\namount = "5"\nat = {}-01-01T00:00:00Z\ndocument = "letter"\n'
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
+        with house(tmp_path, sandbox, opening.format(2025)) as book:
+            book.run()
+        with house(tmp_path, sandbox) as book:
+            book.run()
+            rows = book.table(DAILY_BALANCES).join(book.table(ACCOUNTS), on="account_id").filter(pl.col("native_code") == "XBT")
+            assert set(rows["balance"]) == {None}
+            assert rows["status_reasons"].str.contains("OPENING_UNKNOWN").all()
+        with house(tmp_path, sandbox, opening.format(2125)) as book, pytest.raises(ConfigError, match="lies in the future"):
+            book.run()
+
+
+def test_every_day_is_closed_as_it_ends_though_no_account_is_read_from_its_beginning_again(tmp_path: Path) -> None:
+    """More postings than a walk overlaps, so that no walk reaches the beginning by itself."""
+    head, *_ = tiny.LEDGER.split("\n")
+    at = [instant("2025-01-01") + timedelta(hours=4 * n + 1) for n in range(42)]
+    rows = [f"coinbase,desk,BTC,{t:%Y-%m-%dT%H:%M:%S.000000Z},match,1,{n + 1},,{n + 1}" for n, t in enumerate(at)]
+    with Sandbox(tiny.dataset(tmp_path / "d", "\n".join([head, *rows]) + "\n")) as sandbox, house(tmp_path, sandbox) as book:
+        end = sandbox.now
+        for left in (3, 2, 1, 0):
+            sandbox.now = end - timedelta(days=left)
+            book.run()
+            assert book.table(CLOSED_DAYS)["as_of"].max() == sandbox.now
+
+
 def test_the_same_refused_row_shown_to_two_portfolios_waits_twice_under_keys_of_its_own(tmp_path: Path) -> None:
     page = b'[{"currency": 7}]'
     with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox, house(tmp_path, sandbox) as book:

@@ -108,6 +108,27 @@ def test_a_backup_taken_from_a_book_and_restored_elsewhere_is_that_book(book: Pa
         assert frame.equals(published(book / "elsewhere", (name,))[name]), name
 
 
+def test_a_locked_day_is_told_as_it_was_locked_after_a_restore_and_by_every_command(book: Path) -> None:
+    policy = '\n[[policy]]\nasset = "BTC"\nprice = "5"\ncurrency = "USD"\napprover = "controller"\n'
+    day = ("--day", "2025-01-05")
+    before = closebook("snapshot", *day, "--format", "csv", cwd=book).stdout
+    locked = closebook("lock", "--through", "2025-01-05", "--by", "controller", cwd=book)
+    assert locked.returncode == 0, locked.stderr
+    config = book / "closebook.toml"
+    config.write_text(config.read_text() + policy)
+    assert closebook("rebuild", cwd=book).returncode == 0
+    assert closebook("backup", "book.tar", cwd=book).returncode == 0
+    assert closebook("restore", "book.tar", "--home", "elsewhere", cwd=book).returncode == 0
+    for home in ("data", "elsewhere"):
+        assert closebook("snapshot", *day, "--format", "csv", "--home", home, cwd=book).stdout == before
+        assert closebook("snapshot", "--as-of", "2025-01-06T00:00:00Z", "--format", "csv", "--home", home, cwd=book).stdout == before
+        told = closebook("explain", *day, "--portfolio", "desk", "--asset", "BTC", "--home", home, cwd=book).stdout
+        assert "FIXED_POLICY" not in told
+        assert "over 24 candles" in told
+    later = closebook("snapshot", "--day", "2025-01-07", "--format", "csv", cwd=book).stdout
+    assert "FIXED_POLICY" in later
+
+
 def test_a_backup_may_be_taken_while_a_run_writes(book: Path) -> None:
     running, taken = begin("rebuild", cwd=book), 0
     while running.is_alive():

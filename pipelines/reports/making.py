@@ -10,7 +10,7 @@ import os
 import smtplib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
@@ -21,6 +21,7 @@ from pipelines.home import Home, machine_errors
 from pipelines.reports.desk import Desk
 from pipelines.reports.mail import Mailer, mailer, message
 from pipelines.reports.requests import MOST_ATTEMPTS
+from pipelines.telling import telling
 
 SIGN = "daemon"  # touched by the daemon's sensor at each of its looks
 ALIVE = 30.0  # seconds after which a daemon that has not looked is none
@@ -65,8 +66,9 @@ def _taken(handle: int, deadline: float) -> bool:
 def _make(desk: Desk, row: Any, say: Say) -> Any:
     """One request, to its end; None where it goes back to be tried again."""
     try:
-        with publications.newest(desk.home) as newest:
-            made = desk.issue(newest, _question(row), row["form"])
+        question = _question(row)
+        with publications.newest(desk.home) as newest, _told(desk, newest, question) as told:
+            made = desk.issue(told, question, row["form"])
         desk.requests.ready(row["id"], made.question)
     except Exception as error:
         hopeless = isinstance(error, ClosebookError) and error.exit_code != 4
@@ -77,6 +79,11 @@ def _make(desk: Desk, row: Any, say: Say) -> Any:
         desk.requests.failed(row["id"], str(error) if isinstance(error, ClosebookError) else f"A bug of ours: {type(error).__name__}.")
         say(f"report {row['id']} failed: {type(error).__name__}: {error}")
     return desk.requests.find(row["id"])
+
+
+def _told(desk: Desk, newest: publications.Publication, question: statements.Question) -> AbstractContextManager[publications.Publication]:
+    """A locked day is told as it was locked, unless other knowledge is asked for."""
+    return nullcontext(newest) if question.known_at else telling(desk.home, newest, question.as_of)
 
 
 def _question(row: Any) -> statements.Question:

@@ -99,7 +99,8 @@ def openings(first: pl.DataFrame, live: pl.DataFrame, asserted: pl.DataFrame, cu
     `first`: the first posting of each account that has one; `live`: account_id, amount of read accounts; `asserted`: account_id,
     amount, opened_at, document. A live balance that the first posting bears out stays in force.
     """
-    claims = pl.concat([_asserted(asserted), _from_first(first), _from_live(live)]).unique("account_id", keep="first", maintain_order=True)
+    told = [_asserted(asserted), _from_first(first), _from_live(live), _no_longer(current)]
+    claims = pl.concat(told).unique("account_id", keep="first", maintain_order=True)
     same = (
         (pl.col("kind") == pl.col("kind_now"))
         & (pl.col("opened_at") == pl.col("opened_at_now"))
@@ -118,6 +119,12 @@ def openings(first: pl.DataFrame, live: pl.DataFrame, asserted: pl.DataFrame, cu
 
 def _asserted(asserted: pl.DataFrame) -> pl.DataFrame:
     return _claim(asserted, "ASSERTED", pl.col("amount"), pl.col("opened_at"), pl.col("document"))
+
+
+def _no_longer(current: pl.DataFrame) -> pl.DataFrame:
+    """What was asserted, and is not any more, is unknown until something else tells."""
+    said = current.filter(pl.col("kind") == "ASSERTED")
+    return _claim(said, "UNKNOWN", pl.lit(None, MONEY), pl.lit(EPOCH, INSTANT), pl.lit(None, TEXT))
 
 
 def _from_first(first: pl.DataFrame) -> pl.DataFrame:

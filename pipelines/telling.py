@@ -1,0 +1,31 @@
+"""Which publication tells an instant: the one a locked day was locked with, else the newest. What it tells, is `book`'s work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from pipelines import decisions, publications
+from pipelines.errors import MachineError
+from pipelines.home import Home
+from pipelines.journal import Journal
+from pipelines.publications import Publication
+from pipelines.tables import CALENDARS
+
+
+@contextmanager
+def telling(home: Home, newest: Publication, moment: datetime, calendar: str | None = None) -> Iterator[Publication]:
+    """Open what tells the instant, in one calendar or in whichever of the book's locks it."""
+    journal, names = Journal(home.journal), [calendar] if calendar else sorted(newest.read(CALENDARS)["calendar"])
+    lock = next((found for name in names if (found := decisions.lock_of(journal, newest, name, moment))), None)
+    if lock is None:
+        yield newest
+        return
+    with publications.version(home, lock.publication) as locked:
+        if locked.facts()["known_through"] != lock.known_at:
+            raise MachineError(
+                f"The publication {lock.publication} is another one than that with which days were locked.",
+                "Restore its file from a backup.",
+            )
+        yield locked
