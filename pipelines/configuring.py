@@ -73,8 +73,14 @@ def _calendars(warehouse: Warehouse, commit: Commit, config: Config) -> None:
             f"The book has closed days in the calendar {moved['calendar'][0]}, whose time zone or cut-off the configuration changes.",
             "Leave it as it was, and give the new one a new name.",
         )
+    dropped = closed.join(wanted, on="calendar", how="anti")["calendar"]
+    locked = warehouse.sql("SELECT DISTINCT calendar FROM decisions WHERE kind = 'LOCK'")["calendar"]
+    if held := sorted(set(dropped) & set(locked)):
+        raise ConfigError(
+            f"Days of the calendar {held[0]} are locked, and the configuration no longer names it.", "Name it again in [book] calendars."
+        )
     commit.replace(CALENDARS, wanted)
-    for name in closed.join(wanted, on="calendar", how="anti")["calendar"]:
+    for name in dropped:
         for table in (CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES):
             commit.replace(table, table.empty(), f"calendar = '{name}'")
 

@@ -32,7 +32,7 @@ _SPAN = "calendar = ? AND day BETWEEN ? AND ?"
 _ITEM = pl.Schema(
     {
         "item": TEXT,
-        "locked_through": DAY,
+        "locked_day": DAY,
         "portfolio": TEXT,
         "native_code": TEXT,
         "balance": MONEY,
@@ -215,24 +215,32 @@ def accept(journal: Journal, source: Reader, issue: str, by: str, reason: str, a
 
 
 def post_close(journal: Journal, source: Reader, kept: Kept, calendar: str) -> pl.DataFrame:
-    """What came to be known after their lock, at the last cut-off of each lock: the exact effect on each account, and what was decided."""
+    """What came to be known after their lock, under each lock: the exact effect on each account, and what was decided."""
     carried = {r.words["subject"]: r.by for r in journal.records("DISPOSITION")}
     found = pl.concat([pl.DataFrame(schema=_ITEM), *(_changed_since(source, kept, lock) for lock in locks(journal, calendar))])
     return found.with_columns(carried_by=pl.col("item").replace_strict(carried, default=None, return_dtype=TEXT))
 
 
 def _changed_since(source: Reader, kept: Kept, lock: Lock) -> pl.DataFrame:
-    as_of = book.instant_of(source, lock.last, lock.calendar)
-    now = book.at(source, as_of).rows.select(*_WHOSE, *_NUMBERS)
+    """Each account on the newest locked day that shows something else now: later entries may cancel before the lock's last day."""
+    now = _values(source, lock)
     with kept(lock.publication) as locked:
-        was = book.at(locked, as_of).rows.select(*_WHOSE, *_NUMBERS)
-    both = was.join(now, on=_WHOSE, how="full", coalesce=True, suffix="_now")
+        was = _values(locked, lock)
+    both = was.join(now, on=["locked_day", *_WHOSE], how="full", coalesce=True, suffix="_now")
     pairs = [(name, f"{name}_now") for name in _NUMBERS]
     effect = {f"{c}_change": pl.col(f"{c}_now").fill_null(0) - pl.col(c).fill_null(0) for c in ("balance", "value")}
-    changed = both.filter(pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for old, new in pairs)).sort(_WHOSE)
-    told = changed.with_columns(pl.lit(lock.last).alias("locked_through"), **effect)
+    differs = both.filter(pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for old, new in pairs)).sort(*_WHOSE, "locked_day")
+    told = differs.group_by(_WHOSE, maintain_order=True).last().select(both.columns).with_columns(**effect)
     names = [hashlib.md5(repr(row).encode(), usedforsecurity=False).hexdigest()[:8] for row in told.iter_rows()]
     return told.with_columns(item=pl.Series(names, dtype=TEXT)).select(_ITEM.names()).cast(_ITEM)
+
+
+def _values(source: Reader, lock: Lock) -> pl.DataFrame:
+    """What a publication says of each account at the end of each locked day."""
+    return source.sql(
+        f"SELECT day AS locked_day, {', '.join((*_WHOSE, *_NUMBERS))} FROM daily_values JOIN accounts USING (account_id) "
+        f"WHERE calendar = '{lock.calendar}' AND day BETWEEN DATE '{lock.first}' AND DATE '{lock.last}' ORDER BY ALL"
+    )
 
 
 def checklist(journal: Journal, source: Reader, kept: Kept, calendar: str, first: date) -> Iterable[tuple[bool, str]]:

@@ -52,21 +52,25 @@ def issues(
     home: HomeOption = None,
 ) -> None:
     """The inbox: what stands between the book and a lock, and what would resolve it."""
+    import polars as pl
+
     from pipelines import decisions, publications
 
     house = _home(home)
     with publications.newest(house) as newest:
         found = decisions.issues(_journal(house), newest)
         calendars = newest.sql("SELECT calendar FROM calendars ORDER BY calendar")["calendar"]
-        later = [decisions.post_close(_journal(house), newest, _kept(house), calendar) for calendar in calendars]
+        later = {calendar: decisions.post_close(_journal(house), newest, _kept(house), calendar) for calendar in calendars}
     listed = found if everything else found.filter(state="OPEN")
     _print(listed.select(ISSUES))
     print(f"{listed.height} listed, {found.filter(state='ACCEPTED').height} accepted.")
-    for frame in later:
+    for calendar, frame in later.items():
         if not frame.is_empty():
             print("Known since the lock (post-close items):")
             _print(frame)
-            totals = frame.lazy().select("currency_now", "value_change").group_by("currency_now").sum().sort("currency_now").collect()
+            ends = [lock.last for lock in decisions.locks(_journal(house), calendar)]
+            at_the_end = frame.lazy().filter(pl.col("locked_day").is_in(ends))
+            totals = at_the_end.select("currency_now", "value_change").group_by("currency_now").sum().sort("currency_now").collect()
             for currency, change in totals.iter_rows():
                 print(f"Cumulative: {currency or 'unpriced'} {change.normalize():f}")
 

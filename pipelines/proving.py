@@ -67,16 +67,25 @@ def catch_up(warehouse: Warehouse) -> None:
     """Prove what was recorded since the last proof."""
     last = _last(warehouse)
     changed = warehouse.sql(_CHANGED.format(last=moment(last), beginning=moment(BEGINNING), never=moment(NEVER)))
-    live = _live(warehouse, last)
-    if changed.is_empty() and live.is_empty():
+    live, renamed = _live(warehouse, last), _renamed(warehouse, last)
+    if changed.is_empty() and live.is_empty() and not renamed:
         return
     with warehouse.commit(PROOF) as commit:
         _prove_chains(warehouse, commit, changed.cast({"account_id": INT, "since": INSTANT}))
         moved = _tie_out(warehouse, commit, live)
         whole = _recounted(warehouse, last)
         _complete(warehouse, commit, pl.concat([changed["account_id"].cast(INT), moved, whole]).unique().sort())
-        if changed.height:
+        if changed.height or renamed:
             _match_transfers(warehouse, commit)
+
+
+def _renamed(warehouse: Warehouse, last: datetime) -> bool:
+    """An account's label, or whose books a portfolio is in, may be another since."""
+    found = warehouse.sql(
+        f"SELECT 1 FROM commits WHERE what = 'configuration' AND changed > 0 AND recorded_at > {moment(last)} "
+        f"UNION ALL SELECT 1 FROM past_labels WHERE retired_at > {moment(last)} LIMIT 1"
+    )
+    return not found.is_empty()
 
 
 def _last(warehouse: Warehouse) -> datetime:

@@ -266,8 +266,8 @@ def of_day(source: Reader, as_of: datetime, folder: Path) -> list[Path]:
 
 
 def of_newest_days(home: Home) -> list[Path]:
-    """The statements of the newest closed days; what lies there already is the answer. None before the first publication."""
-    if not home.publication.exists():
+    """The statements of the newest closed days; what lies there already is the answer. None before a publication that can be read."""
+    if publications.known_through(home) is None:
         return []
     with publications.newest(home) as newest:
         return [path for as_of in newest_instants(newest) for path in _of_told_day(home, newest, as_of)]

@@ -106,6 +106,20 @@ def test_a_locked_day_shows_what_was_locked_and_a_late_event_stands_beside_it(tm
                 decisions.revise(journal, newest, kept, "utc", LAST, "cat", "again", NOW)
 
 
+def test_late_events_that_cancel_before_the_locks_end_are_listed_on_the_day_they_show(tmp_path: Path) -> None:
+    back = LATE.replace("2025-01-05T12", "2025-01-08T12").replace('"-0.05"', '"0.05"')
+    with running(tmp_path, ledger(), LATE + back, now=11) as (home, journal, book, sandbox):
+        with published(home, book) as newest:
+            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+            locked = balances(newest)
+        sandbox.now = START + timedelta(days=DAYS)
+        book.run()
+        with published(home, book) as newest:
+            assert balances(newest) == locked, "they cancel"
+            [item] = decisions.post_close(journal, newest, partial(publications.version, home), "utc").to_dicts()
+            assert (item["locked_day"], item["balance_change"]) == (date(2025, 1, 7), D("-0.05"))
+
+
 def test_what_is_locked_outlives_labels_policies_and_retention(tmp_path: Path) -> None:
     with running(tmp_path, ledger()) as (home, journal, book, _):
         with published(home, book) as newest:

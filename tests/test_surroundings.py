@@ -10,12 +10,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import accounts, closing, ingest
+from pipelines import accounts, closing, decisions, ingest
 from pipelines.config import Config
 from pipelines.errors import ConfigError
+from pipelines.journal import Journal
 from pipelines.pages import Batch, Page
 from pipelines.sandbox.serve import Sandbox
-from pipelines.tables import ACCOUNTS, CLOSED_DAYS, DAILY_BALANCES, DAILY_VALUES, DIRTY, POSTINGS, SUSPENSE
+from pipelines.tables import ACCOUNTS, CLOSED_DAYS, DAILY_BALANCES, DAILY_VALUES, DIRTY, POSTINGS, SUSPENSE, TRANSFERS
 from tests import tiny
 from tests.closing_once import DAILY, House, house
 from tests.command import begin, ended
@@ -90,6 +91,44 @@ def test_a_calendar_that_is_dropped_takes_its_days_and_one_that_moves_is_refused
         with house(tmp_path, sandbox) as book:
             book.run()
             assert [set(t["calendar"]) for t in (*daily(book), book.table(CLOSED_DAYS))] == [{"utc"}] * 4
+
+
+def test_a_calendar_with_locked_days_cannot_be_dropped(tmp_path: Path) -> None:
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
+        plain = sandbox.config_text()
+        sandbox.config_text = lambda: TOKYO + plain.replace("[book]", '[book]\ncalendars = ["utc", "tokyo"]')  # type: ignore[method-assign]
+        with house(tmp_path, sandbox) as book:
+            book.run()
+            journal = Journal(tmp_path / "journal")
+            words = {"calendar": "tokyo", "day": "2025-01-03", "first": "2025-01-01", "publication": "1", "reason": "month end"}
+            journal.append("LOCK", "controller", words | {"known_at": "2025-02-01T00:00:00+00:00"}, datetime(2025, 2, 1, tzinfo=UTC))
+            decisions.bring_in(book.warehouse, journal)
+        sandbox.config_text = lambda: plain  # type: ignore[method-assign]
+        with house(tmp_path, sandbox) as book, pytest.raises(ConfigError, match="calendar tokyo are locked"):
+            book.run()
+
+
+def test_what_was_moved_between_portfolios_is_matched_again_when_one_changes_hands(tmp_path: Path) -> None:
+    moved = tiny.LEDGER + (
+        "coinbase,desk,BTC,2025-01-05T10:00:00.000000Z,transfer,-1,0.25,,20\n"
+        "coinbase,vault,BTC,2025-01-05T10:01:00.000000Z,transfer,1,1,,21\n"
+    )
+    with Sandbox(tiny.dataset(tmp_path / "d", moved, portfolios=("desk", "vault"))) as sandbox:
+        plain = sandbox.config_text()
+        with house(tmp_path, sandbox) as book:
+            book.run()
+            before = book.table(TRANSFERS)
+        first, last = plain.split('name = "vault"')
+        sandbox.config_text = lambda: first + 'name = "vault"' + last.replace('entity = "acme"', 'entity = "zeta"', 1)  # type: ignore[method-assign]
+        with house(tmp_path, sandbox) as book:
+            book.run()
+            after = book.table(TRANSFERS)
+        sandbox.config_text = lambda: plain  # type: ignore[method-assign]
+        with house(tmp_path, sandbox) as book:
+            book.run()
+            assert book.table(TRANSFERS).equals(before)
+    assert before.height
+    assert not after.equals(before)
 
 
 def test_a_dirty_day_is_closed_again_wherever_the_window_ends(tmp_path: Path) -> None:

@@ -32,9 +32,8 @@ class OpenBook:
     def catch_up(self) -> list[Ingested]:
         """All that archive, configuration and journal hold and the warehouse does not; the batches that were new to it."""
         journal = Journal(self.home.journal)
-        done = replay.catch_up(self.warehouse, self.archive, journal, self.config)
-        decisions.bring_in(self.warehouse, journal)
-        return done
+        decisions.bring_in(self.warehouse, journal)  # first: what is locked, no configuration may drop
+        return replay.catch_up(self.warehouse, self.archive, journal, self.config)
 
 
 class BookResource(dg.ConfigurableResource[OpenBook]):
