@@ -25,9 +25,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import configuring, ingest
+from pipelines import replay
 from pipelines.archive import Archive
 from pipelines.config import Config
+from pipelines.journal import Journal
 from pipelines.pull import Puller, book_time
 from pipelines.sandbox.serve import Sandbox
 from pipelines.warehouse import Warehouse
@@ -143,16 +144,17 @@ class Book:
     """Pull and ingest, twice; no days are closed."""
 
     def __init__(self, folder: Path, config: Config) -> None:
-        self.config, self.warehouse, self.archive = config, Warehouse(folder / "warehouse.duckdb"), Archive(folder / "archive")
+        self.config, self.warehouse = config, Warehouse(folder / "warehouse.duckdb")
+        self.archive, self.journal = Archive(folder / "archive"), Journal(folder / "journal")
 
     def pull(self) -> None:
-        configuring.configure(self.warehouse, self.config)
+        replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         puller = Puller(self.config, self.warehouse, self.archive)
         until = asyncio.run(book_time(self.config))
         outcomes = asyncio.run(puller.portfolios(until))
-        ingest.catch_up(self.warehouse, self.archive, self.config)
+        replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         outcomes += asyncio.run(puller.candles(until))
-        ingest.catch_up(self.warehouse, self.archive, self.config)
+        replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         if wrong := [f"{o.subject}: {o.error}" for o in outcomes if o.error]:
             sys.exit("\n".join(wrong))
 

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +16,7 @@ import typer
 
 from pipelines import __version__, inbox, upkeep
 from pipelines.errors import ClosebookError, MachineError, UsageError
+from pipelines.options import ConfigOption, HomeOption, config_of, day_of, home_of
 from pipelines.reports import commands as reports
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ app.add_typer(reports.app, name="reports")
 app.add_typer(inbox.app)
 app.add_typer(upkeep.app)
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration; default closebook.toml or $CLOSEBOOK_CONFIG.")]
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the book lives; default data or $CLOSEBOOK_HOME.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="The exclusive instant, as 2025-02-01T00:00:00Z.")]
 Day = Annotated[str | None, typer.Option("--day", help="The end of this day, as 2025-01-31.")]
 Calendar = Annotated[str, typer.Option("--calendar", help="Whose cut-off ends the day.")]
@@ -51,7 +50,7 @@ def demo(days: Annotated[int, typer.Option(min=12, max=400, help="Days to close.
     from pipelines.demo import show
     from pipelines.home import Home
 
-    demo_home = Home(home) if home else Home(_home(None).root / "demo")
+    demo_home = Home(home) if home else Home(home_of(None).root / "demo")
     outcome = show(demo_home, days)
     if not outcome.exit_code:
         _show_newest(demo_home)
@@ -68,8 +67,8 @@ def run(
     """Pull what is new and close every missing or dirty day, in one run."""
     from pipelines.running import run as close
 
-    last = _date(through) if through else None
-    raise typer.Exit(close(_config(config), _home(home), last).exit_code)
+    last = day_of(through) if through else None
+    raise typer.Exit(close(config_of(config), home_of(home), last).exit_code)
 
 
 @app.command()
@@ -118,8 +117,8 @@ def statement(
     if month:
         if as_of:
             raise UsageError("Which instant?", "Give --month, --day or --as-of, and one of them only.")
-        with publications.newest(_home(home)) as newest:
-            opened, last = statements.month(newest, _date(f"{month}-01"), calendar)
+        with publications.newest(home_of(home)) as newest:
+            opened, last = statements.month(newest, day_of(f"{month}-01"), calendar)
     with _telling(home, last.isoformat() if last else as_of, day, calendar, known_at) as (told, moment, known):
         asked = statements.Question(moment, known, portfolio, by, calendar, _instant(since, "--from") if since else opened)
         for path in statements.issue(told, asked, form, out, both=since is None):
@@ -171,10 +170,10 @@ def compare(
     from pipelines import comparing, publications, screen
     from pipelines.config import load
 
-    book = _home(home)
+    book = home_of(home)
     with publications.newest(book) as newest:
         moment = _moment(newest, as_of, day, calendar)
-    found = comparing.compare(load(_config(config)), book, portfolio, moment, again)
+    found = comparing.compare(load(config_of(config)), book, portfolio, moment, again)
     screen.show_comparison(found.rows, found.refused, form)
     raise typer.Exit(bool(found.unexplained))
 
@@ -205,8 +204,8 @@ def ui(
     """Dagster's web UI and daemon, on loopback, until stopped."""
     from pipelines.ui import serve
 
-    book = _home(home)
-    settings = _config(config) if config or book.kind() != "demo" else book.root / "closebook.toml"
+    book = home_of(home)
+    settings = config_of(config) if config or book.kind() != "demo" else book.root / "closebook.toml"
     raise typer.Exit(serve(book, settings, port, read_only))
 
 
@@ -216,7 +215,7 @@ def doctor(config: ConfigOption = None, home: HomeOption = None) -> None:
     from pipelines.doctor import examine
 
     worst = 0
-    for finding in examine(_config(config), _home(home)):
+    for finding in examine(config_of(config), home_of(home)):
         print(f"{'ok  ' if not finding.exit_code else 'BAD '} {finding.subject}: {finding.said}")
         worst = worst or finding.exit_code
     raise typer.Exit(worst)
@@ -226,19 +225,6 @@ def doctor(config: ConfigOption = None, home: HomeOption = None) -> None:
 def version() -> None:
     """The version of this program."""
     print(f"closebook {__version__}")
-
-
-def _config(path: Path | None) -> Path:
-    from pipelines.config import Environment
-
-    return path or Environment().config
-
-
-def _home(path: Path | None) -> Home:
-    from pipelines.config import Environment
-    from pipelines.home import Home
-
-    return Home((path or Environment().home).absolute())
 
 
 def _snapshot(
@@ -258,14 +244,12 @@ def _telling(
     from pipelines import publications
     from pipelines.telling import telling
 
-    book = _home(home)
+    book = home_of(home)
     with publications.newest(book) as newest:
         moment = _moment(newest, as_of, day, calendar)
-        if known_at:
-            yield newest, moment, _instant(known_at, "--known-at")
-        else:
-            with telling(book, newest, moment, calendar if day else None) as told:
-                yield told, moment, None
+        known = _instant(known_at, "--known-at") if known_at else None
+        with telling(book, newest, moment, calendar if day else None, known) as told:
+            yield told, moment, known
 
 
 def _moment(newest: Publication, as_of: str | None, day: str | None, calendar: str) -> datetime:
@@ -275,7 +259,7 @@ def _moment(newest: Publication, as_of: str | None, day: str | None, calendar: s
         raise UsageError("Which instant?", "Give either --as-of 2025-02-01T00:00:00Z or --day 2025-01-31.")
     if as_of:
         return _instant(as_of, "--as-of")
-    return _instant(book.instant_of(newest, _date(day or ""), calendar).isoformat(), "--day")
+    return _instant(book.instant_of(newest, day_of(day or ""), calendar).isoformat(), "--day")
 
 
 def _instant(text: str, option: str) -> datetime:
@@ -293,18 +277,6 @@ def _instant(text: str, option: str) -> datetime:
     if moment > datetime.now(UTC) and option != "--now":
         raise UsageError(f"{option} {text} lies in the future.", "Ask for one that has passed.")
     return moment
-
-
-def _date(text: str) -> date:
-    from pipelines.config import EARLIEST, LATEST
-
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is not a day.", "Write it as 2025-01-31.") from None
-    if not EARLIEST <= day < LATEST:
-        raise UsageError(f"{text} lies outside any book.", "Ask for a day that has passed.")
-    return day
 
 
 def _show_newest(home: Home) -> None:

@@ -12,15 +12,17 @@ from datetime import datetime
 
 import polars as pl
 
-from pipelines import book, ingest, publications
+from pipelines import book, publications, replay
 from pipelines.archive import Archive
 from pipelines.config import CoinbasePortfolio, Config
 from pipelines.errors import Unreadable, UsageError
 from pipelines.home import Home, exclusive
+from pipelines.journal import Journal
 from pipelines.pages import Batch, Page
 from pipelines.publications import Publication
 from pipelines.stages import comparisons
 from pipelines.tables import PORTFOLIOS
+from pipelines.telling import telling
 from pipelines.venues import wire
 from pipelines.venues.coinbase.client import CoinbaseClient
 from pipelines.venues.coinbase.reports import Waiting
@@ -48,9 +50,10 @@ def compare(config: Config, home: Home, name: str, as_of: datetime, again: bool 
         report = _report(config, home, portfolio, as_of, again, waiting or Waiting(total=config.balance_report.wait))
         reading = wire.read_report(report.pages[-1], config.balance_report.columns)
         _require_of(as_of, reading.rows["as_of"])
-        ours = book.at(newest, as_of, None, name).rows
-        rows = comparisons.compared(reading.rows.lazy(), ours.lazy(), _candles(newest, as_of).lazy(), as_of)
-        return Comparison(report, rows.collect(), reading.refused)
+        with telling(home, newest, as_of) as told:
+            ours = book.at(told, as_of, None, name).rows
+            rows = comparisons.compared(reading.rows.lazy(), ours.lazy(), _candles(told, as_of).lazy(), as_of)
+            return Comparison(report, rows.collect(), reading.refused)
 
 
 def _of_coinbase(config: Config, name: str) -> CoinbasePortfolio:
@@ -73,7 +76,7 @@ def _report(config: Config, home: Home, portfolio: CoinbasePortfolio, as_of: dat
     with exclusive(home, f"compare of {portfolio.name}", config.book.lock_wait):
         warehouse, archive = Warehouse(home.warehouse), Archive(home.archive)
         try:
-            ingest.catch_up(warehouse, archive, config)
+            replay.catch_up(warehouse, archive, Journal(home.journal), config)
             kept = [b for b in _kept(warehouse, archive, portfolio.name) if b.until == as_of]
             if kept and not again:
                 return kept[-1]
@@ -82,7 +85,7 @@ def _report(config: Config, home: Home, portfolio: CoinbasePortfolio, as_of: dat
             pages = asyncio.run(_ordered(portfolio, as_of, profile_id, waiting))
             batch = Batch("REPORT", portfolio.venue, portfolio.name, "", None, as_of, asked_at, tuple(pages), profile_id)
             archive.put(batch, warehouse.next_instant())
-            ingest.catch_up(warehouse, archive, config)
+            replay.catch_up(warehouse, archive, Journal(home.journal), config)
             return batch
         finally:
             warehouse.close()

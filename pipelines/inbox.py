@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.errors import UsageError
+from pipelines.options import ConfigOption, HomeOption, day_of, home_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the book lives; default data or $CLOSEBOOK_HOME.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration; not needed here.")]
 Calendar = Annotated[str, typer.Option("--calendar", help="Whose days.")]
 By = Annotated[str, typer.Option("--by", help="Who answers for it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why.")]
@@ -56,7 +54,7 @@ def issues(
 
     from pipelines import decisions, publications
 
-    house = _home(home)
+    house = home_of(home)
     with publications.newest(house) as newest:
         found = decisions.issues(_journal(house), newest)
         calendars = newest.sql("SELECT calendar FROM calendars ORDER BY calendar")["calendar"]
@@ -86,9 +84,9 @@ def accept(
     """Accept an issue as it stands, with a name and a reason."""
     from pipelines import decisions, publications
 
-    house = _home(home)
+    house = home_of(home)
     with publications.newest(house) as newest:
-        record = decisions.accept(_journal(house), newest, issue, _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC))
+        record = decisions.accept(_journal(house), newest, issue, _said(by, "--by"), _said(reason, "--reason"), _now())
     print(f"Accepted {issue}: {record.name}")
 
 
@@ -104,11 +102,9 @@ def lock(
     """Lock every day through this one as it is known now; later knowledge no longer changes what they show."""
     from pipelines import decisions, publications
 
-    house = _home(home)
+    house = home_of(home)
     with publications.newest(house) as newest:
-        record = decisions.lock(
-            _journal(house), newest, calendar, _day(through), _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC)
-        )
+        record = decisions.lock(_journal(house), newest, calendar, day_of(through), _said(by, "--by"), _said(reason, "--reason"), _now())
     print(f"Locked {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
 
 
@@ -124,10 +120,17 @@ def revise(
     """Lock the same days again as they are known now; what was issued stays, the next statement is a new version."""
     from pipelines import decisions, publications
 
-    house = _home(home)
+    house = home_of(home)
     with publications.newest(house) as newest:
         record = decisions.revise(
-            _journal(house), newest, _kept(house), calendar, _day(through), _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC)
+            _journal(house),
+            newest,
+            _kept(house),
+            calendar,
+            day_of(through),
+            _said(by, "--by"),
+            _said(reason, "--reason"),
+            _now(),
         )
     print(f"Revised {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
 
@@ -143,11 +146,9 @@ def carry(
     """Leave a locked day as it is: its post-close item belongs to the open period."""
     from pipelines import decisions, publications
 
-    house = _home(home)
+    house = home_of(home)
     with publications.newest(house) as newest:
-        record = decisions.carry(
-            _journal(house), newest, _kept(house), item, _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC)
-        )
+        record = decisions.carry(_journal(house), newest, _kept(house), item, _said(by, "--by"), _said(reason, "--reason"), _now())
     print(f"Carried {item}: {record.name}")
 
 
@@ -163,7 +164,7 @@ def reopen(
     """Open locked days again, from this one on."""
     from pipelines import decisions
 
-    record = decisions.reopen(_journal(_home(home)), calendar, _day(day), _said(by, "--by"), _said(reason, "--reason"), datetime.now(UTC))
+    record = decisions.reopen(_journal(home_of(home)), calendar, day_of(day), _said(by, "--by"), _said(reason, "--reason"), _now())
     print(f"Open again from {day} on: {record.name}")
 
 
@@ -172,7 +173,7 @@ def completeness(config: ConfigOption = None, home: HomeOption = None) -> None:
     """What is behind each account's newest balance, and what it proves."""
     from pipelines import publications
 
-    with publications.newest(_home(home)) as newest:
+    with publications.newest(home_of(home)) as newest:
         found = newest.sql("SELECT * FROM completeness_report ORDER BY portfolio, native_code")
     stale = found.filter(balance_status="STALE")["portfolio"].unique().sort().to_list()
     print(f"Portfolios: {found['portfolio'].n_unique()} in the book, not read through the newest cut-off: {', '.join(stale) or 'none'}.")
@@ -191,9 +192,9 @@ def month(
     """The month's closing checklist: closed, priced, proved, accepted, locked, changed since."""
     from pipelines import decisions, publications
 
-    house = _home(home)
+    house = home_of(home)
     with publications.newest(house) as newest:
-        for done, said in decisions.checklist(_journal(house), newest, _kept(house), calendar, _day(f"{which}-01")):
+        for done, said in decisions.checklist(_journal(house), newest, _kept(house), calendar, day_of(f"{which}-01")):
             print(f"{'done' if done else 'OPEN'}  {said}")
 
 
@@ -211,23 +212,8 @@ def _kept(home: Home) -> Kept:
     return partial(publications.version, home)
 
 
-def _home(path: Path | None) -> Home:
-    from pipelines.config import Environment
-    from pipelines.home import Home
-
-    return Home((path or Environment().home).absolute())
-
-
-def _day(text: str) -> date:
-    from pipelines.config import EARLIEST, LATEST
-
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is not a day.", "Write it as 2025-01-31.") from None
-    if not EARLIEST <= day < LATEST:
-        raise UsageError(f"{text} lies outside any book.", "Ask for a day that has passed.")
-    return day
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _said(text: str, option: str) -> str:

@@ -1,7 +1,4 @@
-"""Archived batches → facts in the warehouse, in the order they were archived, each in one transaction.
-
-A run that was killed goes on here; a lost warehouse is rebuilt here: one path for both. Nobody is asked anything.
-"""
+"""An archived batch → facts in the warehouse, in one transaction. Which batches, and in what order, is `replay`'s work."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from pipelines import accounts, dirty, proving, walks
-from pipelines.archive import Archive, Archived
+from pipelines.archive import Archived
 from pipelines.config import Config
 from pipelines.errors import ContractError, Unreadable
 from pipelines.pages import Batch
@@ -47,15 +44,8 @@ class Ingested:
     error: str = ""
 
 
-def catch_up(warehouse: Warehouse, archive: Archive, config: Config) -> list[Ingested]:
-    """Commit every archived batch that the warehouse has not seen. One that cannot be read stops none of the others."""
-    newest = warehouse.sql("SELECT max(batch) AS name FROM pages")["name"][0] or ""
-    done = [ingest(warehouse, archive.get(name), config) for name in archive.names(after=newest)]
-    proving.catch_up(warehouse)
-    return done
-
-
 def ingest(warehouse: Warehouse, archived: Archived, config: Config) -> Ingested:
+    """One that cannot be read stops none of the others: it waits in suspense."""
     try:
         with warehouse.commit(f"batch {archived.name}", at=archived.recorded_at) as commit:
             _index_pages(commit, archived)

@@ -15,11 +15,13 @@ from pipelines.tables import CALENDARS
 
 
 @contextmanager
-def telling(home: Home, newest: Publication, moment: datetime, calendar: str | None = None) -> Iterator[Publication]:
-    """Open what tells the instant, in one calendar or in whichever of the book's locks it."""
+def telling(
+    home: Home, newest: Publication, moment: datetime, calendar: str | None = None, known_at: datetime | None = None
+) -> Iterator[Publication]:
+    """Open what tells the instant, in one calendar or in whichever of the book's locks it; the newest, asked for other knowledge."""
     journal, names = Journal(home.journal), [calendar] if calendar else sorted(newest.read(CALENDARS)["calendar"])
     lock = next((found for name in names if (found := decisions.lock_of(journal, newest, name, moment))), None)
-    if lock is None:
+    if lock is None or known_at:
         yield newest
         return
     with publications.version(home, lock.publication) as locked:

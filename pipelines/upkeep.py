@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from pipelines.home import Home
+from pipelines.options import ConfigOption, HomeOption, config_of, home_of
 
 app = typer.Typer()
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration; default closebook.toml or $CLOSEBOOK_CONFIG.")]
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the book lives; default data or $CLOSEBOOK_HOME.")]
 
 
 @app.command()
@@ -23,7 +19,7 @@ def backup(
     """Copy all that cannot be made again, and the publication, into one file; at any time, also while a run is going on."""
     from pipelines import backups
 
-    count = backups.backup(_home(home), target)
+    count = backups.backup(home_of(home), target)
     typer.echo(f"{target}: {count} files. It holds what the keys of the Reports API are sealed with: keep it like a secret.")
 
 
@@ -34,7 +30,7 @@ def restore(
     """Unpack a backup into a new home, every file proved by its hash."""
     from pipelines import backups
 
-    book = _home(home)
+    book = home_of(home)
     count = backups.restore(source, book)
     typer.echo(f"{book.root}: {count} files. `closebook rebuild` makes the warehouse, and so does the next `closebook run`.")
 
@@ -42,14 +38,6 @@ def restore(
 @app.command()
 def rebuild(config: ConfigOption = None, home: HomeOption = None) -> None:
     """Make the warehouse anew from archive and journal, asking nobody, and close every day of it."""
-    from pipelines.config import Environment
     from pipelines.running import rebuild as again
 
-    raise typer.Exit(again(config or Environment().config, _home(home)).exit_code)
-
-
-def _home(path: Path | None) -> Home:
-    from pipelines.config import Environment
-    from pipelines.home import Home
-
-    return Home((path or Environment().home).absolute())
+    raise typer.Exit(again(config_of(config), home_of(home)).exit_code)

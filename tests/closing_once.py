@@ -11,9 +11,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import closing, configuring, ingest
+from pipelines import closing, replay
 from pipelines.archive import Archive
 from pipelines.config import Config
+from pipelines.journal import Journal
 from pipelines.pull import Outcome, Puller, book_time
 from pipelines.sandbox.serve import Sandbox
 from pipelines.tables import DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, Table
@@ -29,18 +30,17 @@ class House:
     config: Config
     warehouse: Warehouse
     archive: Archive
+    journal: Journal
 
     def run(self) -> list[Outcome]:
-        ingest.catch_up(self.warehouse, self.archive, self.config)
-        configuring.configure(self.warehouse, self.config)
+        replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         puller = Puller(self.config, self.warehouse, self.archive)
         until = asyncio.run(book_time(self.config))
         closing.note_time(self.warehouse, until)
         outcomes = asyncio.run(puller.portfolios(until))
-        ingest.catch_up(self.warehouse, self.archive, self.config)
-        configuring.configure(self.warehouse, self.config)
+        replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         outcomes += asyncio.run(puller.candles(until))
-        ingest.catch_up(self.warehouse, self.archive, self.config)
+        replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         days = closing.to_close(self.warehouse, self.config)
         if days.height:
             closing.close_balances(self.warehouse, days)
@@ -57,6 +57,11 @@ def house(folder: Path, sandbox: Sandbox, extra: str = "") -> Iterator[House]:
     folder.mkdir(parents=True, exist_ok=True)
     opened = Warehouse(folder / "warehouse.duckdb")
     try:
-        yield House(Config.model_validate(tomllib.loads(sandbox.config_text() + extra)), opened, Archive(folder / "archive"))
+        yield House(
+            Config.model_validate(tomllib.loads(sandbox.config_text() + extra)),
+            opened,
+            Archive(folder / "archive"),
+            Journal(folder / "journal"),
+        )
     finally:
         opened.close()

@@ -72,6 +72,17 @@ def test_what_nobody_heard_is_told_at_the_next_occasion(home: Home) -> None:
     assert len(heard) == 1
 
 
+def test_a_way_that_fails_repeats_nothing_on_the_other_and_one_added_later_is_told_all(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    mails: list[str] = []
+    monkeypatch.setattr(alerts, "_mail", lambda _to, _smtp, _subject, text: mails.append(text))
+    for _ in range(2):
+        with webhook(500) as (url, _heard), pytest.raises(httpx.HTTPStatusError):
+            alerts.tell(home, Alerts(email="ops@acme.example", webhook=url), None, DOWN)
+    with webhook() as (url, heard):
+        assert alerts.tell(home, Alerts(email="ops@acme.example", webhook=url), None, DOWN) == ["pull desk"]
+    assert (len(mails), len(heard)) == (1, 1)
+
+
 def test_mail_goes_to_whom_it_concerns(home: Home) -> None:
     letters: list[str] = []
 

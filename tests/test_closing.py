@@ -119,7 +119,7 @@ def test_a_warehouse_that_is_lost_is_rebuilt_from_the_archive_alone(tmp_path: Pa
     with Sandbox(dataset) as sandbox, house(tmp_path / "first", sandbox) as first:
         first.run()
         with house(tmp_path / "again", sandbox) as again:
-            again.archive = first.archive
+            again.archive, again.journal = first.archive, first.journal
             again.run()
             same_book(first, again)
             assert again.table(POSTINGS).equals(first.table(POSTINGS)), "recorded_at included"

@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import accounts, closing, decisions, ingest
+from pipelines import accounts, closing, decisions, replay
 from pipelines.config import Config
 from pipelines.errors import ConfigError
 from pipelines.journal import Journal
@@ -205,7 +205,7 @@ def test_the_same_refused_row_shown_to_two_portfolios_waits_twice_under_keys_of_
             at = book.warehouse.next_instant()
             batch = Batch("CURRENCIES", "cryptofuse", name, "", None, at, at, (Page("cryptofuse", name, "currencies", "GET /", at, page),))
             book.archive.put(batch, at)
-        ingest.catch_up(book.warehouse, book.archive, book.config)
+        replay.catch_up(book.warehouse, book.archive, book.journal, book.config)
         waiting = book.table(SUSPENSE)
         assert waiting.height == 2
         assert waiting.select(SUSPENSE.key).is_unique().all()

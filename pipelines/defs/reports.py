@@ -19,6 +19,7 @@ from pipelines.reports.desk import Desk
 from pipelines.reports.making import drain, show_life, workshop
 from pipelines.reports.store import Store
 from pipelines.reports.times import instant, now
+from pipelines.telling import telling
 
 RUNNING = [dg.DagsterRunStatus[name] for name in ("NOT_STARTED", "QUEUED", "STARTING", "STARTED", "CANCELING")]
 WAIT = 120.0  # seconds for another maker to end
@@ -84,8 +85,9 @@ def make_statement(context: dg.OpExecutionContext, config: Asked) -> None:
             raise Busy("Another process is making reports.", "Launch this again when it has ended.")
         with publications.newest(desk.home) as newest:
             question = _question(newest, config)
-            made = desk.issue(newest, question, config.format.value)
-            about = statement(statements.Answer(newest, question))
+            with telling(desk.home, newest, question.as_of, known_at=question.known_at) as told:
+                made = desk.issue(told, question, config.format.value)
+                about = statement(statements.Answer(told, question))
     context.add_output_metadata({"file": dg.MetadataValue.path(made.path), "sha256": made.sha256, **about})
 
 

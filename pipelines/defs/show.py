@@ -21,6 +21,7 @@ from pipelines.pull import Outcome
 from pipelines.quality import markdown
 from pipelines.statements import Answer, Question
 from pipelines.tables import Table
+from pipelines.telling import telling
 from pipelines.warehouse import Warehouse
 
 PREVIEW = 20  # rows
@@ -75,7 +76,10 @@ def newest_statement(home: Home) -> dict[str, Any]:
     """The newest closed day, over all portfolios."""
     with publications.newest(home) as newest:
         instants = newest_instants(newest)
-        return statement(Answer(newest, Question(instants[-1]))) if instants else {}
+        if not instants:
+            return {}
+        with telling(home, newest, instants[-1]) as told:
+            return statement(Answer(told, Question(instants[-1])))
 
 
 def statement(answer: Answer) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.errors import ConfigError, UsageError
+from pipelines.options import ConfigOption, HomeOption, config_of, home_of
 
 if TYPE_CHECKING:
     from pipelines.config import Reports
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The Reports API: statements by request.")
 keys = typer.Typer(no_args_is_help=True, help="The API's keys: may view, nothing else.")
 app.add_typer(keys, name="key")
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration; default closebook.toml or $CLOSEBOOK_CONFIG.")]
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the book lives; default data or $CLOSEBOOK_HOME.")]
 
 
 @app.command()
@@ -120,9 +118,9 @@ def _desk(home: Path | None, config: Path | None) -> Desk:
 
 def _settings(path: Path | None) -> Reports:
     """[reports] of the configuration; its defaults where there is no configuration and none was named."""
-    from pipelines.config import Environment, Reports, load
+    from pipelines.config import Reports, load
 
-    wanted = path or Environment().config
+    wanted = config_of(path)
     try:
         return load(wanted).reports
     except ConfigError:
@@ -132,10 +130,7 @@ def _settings(path: Path | None) -> Reports:
 
 
 def _home(path: Path | None) -> Home:
-    from pipelines.config import Environment
-    from pipelines.home import Home
-
-    home = Home((path or Environment().home).absolute())
+    home = home_of(path)
     if home.kind() is None:
         raise UsageError(f"There is no book at {home.root}.", "Run `closebook run` first, or name the home with --home.")
     return home

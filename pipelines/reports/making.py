@@ -10,7 +10,7 @@ import os
 import smtplib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
@@ -67,7 +67,7 @@ def _make(desk: Desk, row: Any, say: Say) -> Any:
     """One request, to its end; None where it goes back to be tried again."""
     try:
         question = _question(row)
-        with publications.newest(desk.home) as newest, _told(desk, newest, question) as told:
+        with publications.newest(desk.home) as newest, telling(desk.home, newest, question.as_of, known_at=question.known_at) as told:
             made = desk.issue(told, question, row["form"])
         desk.requests.ready(row["id"], made.question)
     except Exception as error:
@@ -79,11 +79,6 @@ def _make(desk: Desk, row: Any, say: Say) -> Any:
         desk.requests.failed(row["id"], str(error) if isinstance(error, ClosebookError) else f"A bug of ours: {type(error).__name__}.")
         say(f"report {row['id']} failed: {type(error).__name__}: {error}")
     return desk.requests.find(row["id"])
-
-
-def _told(desk: Desk, newest: publications.Publication, question: statements.Question) -> AbstractContextManager[publications.Publication]:
-    """A locked day is told as it was locked, unless other knowledge is asked for."""
-    return nullcontext(newest) if question.known_at else telling(desk.home, newest, question.as_of)
 
 
 def _question(row: Any) -> statements.Question:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import configuring, ingest
+from pipelines import replay
 from pipelines.archive import Archive
 from pipelines.config import Config
+from pipelines.journal import Journal
 from pipelines.pull import Outcome, Puller, book_time
 from pipelines.sandbox.serve import Sandbox
 from pipelines.sandbox.settings import Settings
@@ -75,18 +76,18 @@ class House:
     config: Config
     warehouse: Warehouse
     archive: Archive
+    journal: Journal
 
     def run(self, clock: datetime | None = None) -> dict[str, str]:
         """Pull and ingest; what was not pulled, by subject, and why."""
         told = (lambda: clock) if clock else (lambda: datetime.now(UTC))
-        configuring.configure(self.warehouse, self.config)
+        unread = replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         puller = Puller(self.config, self.warehouse, self.archive, told, HURRIED)
         until = asyncio.run(book_time(self.config, told, HURRIED))
         outcomes: list[Outcome] = asyncio.run(puller.portfolios(until))
-        unread = [*ingest.catch_up(self.warehouse, self.archive, self.config)]
-        configuring.configure(self.warehouse, self.config)
+        unread += replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         outcomes += asyncio.run(puller.candles(until))
-        unread += ingest.catch_up(self.warehouse, self.archive, self.config)
+        unread += replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         return {o.subject: o.error for o in outcomes if o.error} | {
             i.batch.portfolio or i.batch.subject or i.batch.kind.lower(): i.error for i in unread if i.error
         }
@@ -138,7 +139,7 @@ def house(folder: Path, config_text: str, page_size: int = 5, timeout: float = 2
     written["prices"]["timeout"] = timeout
     opened = Warehouse(folder / "warehouse.duckdb")
     try:
-        yield House(Config.model_validate(written), opened, Archive(folder / "archive"))
+        yield House(Config.model_validate(written), opened, Archive(folder / "archive"), Journal(folder / "journal"))
     finally:
         opened.close()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import ingest
+from pipelines import replay
 from pipelines.config import Config, CryptofusePortfolio, load
 from pipelines.errors import ConfigError
 from pipelines.pages import Batch
@@ -75,7 +75,7 @@ def pulled(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hou
 def test_a_portfolio_under_a_new_name_is_not_a_second_one(pulled: House) -> None:
     before = pulled.balances()
     for name in CODES:
-        renamed = House(renaming(pulled.config, name), pulled.warehouse, pulled.archive)
+        renamed = House(renaming(pulled.config, name), pulled.warehouse, pulled.archive, pulled.journal)
         assert set(renamed.run()) == {f"renamed-{name}"}
     assert pulled.balances() == before
 
@@ -95,7 +95,7 @@ def test_pages_that_are_another_s_wait_in_suspense(name: str, pulled: House) -> 
     before = pulled.facts()
     history = batches(pulled, "HISTORY", name)[-1]
     pulled.archive.put(replace(history, portfolio="copy", until=END + timedelta(days=1)), pulled.warehouse.next_instant())
-    [told] = ingest.catch_up(pulled.warehouse, pulled.archive, pulled.config)
+    [told] = replay.catch_up(pulled.warehouse, pulled.archive, pulled.journal, pulled.config)
     assert f"but {name} is bound to" in told.error
     assert [f.equals(before[t]) for t, f in pulled.facts().items()] == [True] * 3
 
@@ -104,7 +104,7 @@ def test_a_merchant_s_renewed_client_opens_the_same_portfolio(pulled: House) -> 
     [venue_id] = pulled.warehouse.sql(BOUND)["venue_id"]
     for identity in ("key:renewed", venue_id):
         pulled.archive.put(replace(batches(pulled, "BALANCES", "shop")[-1], identity=identity), pulled.warehouse.next_instant())
-        assert [i.error for i in ingest.catch_up(pulled.warehouse, pulled.archive, pulled.config)] == [""]
+        assert [i.error for i in replay.catch_up(pulled.warehouse, pulled.archive, pulled.journal, pulled.config)] == [""]
         assert pulled.warehouse.sql(BOUND)["venue_id"].to_list() == [identity]
 
 
