@@ -84,13 +84,13 @@ def snapshot(
     home: HomeOption = None,
 ) -> None:
     """The book at any second, from the newest publication."""
-    from pipelines import screen, statements
+    from pipelines import filing, screen
 
     found = _snapshot(home, as_of, day, calendar, known_at, portfolio)
     if form == "table":
         screen.show_book(found, by)
     else:
-        sys.stdout.write(statements.body(found, by, form))
+        sys.stdout.write(filing.body(found, by, form))
 
 
 @app.command()
@@ -111,7 +111,7 @@ def statement(
     home: HomeOption = None,
 ) -> None:
     """Write a statement; a file that exists is never overwritten, other numbers are the next version."""
-    from pipelines import publications, statements
+    from pipelines import filing, publications, statements
 
     opened = last = None
     if month:
@@ -121,16 +121,16 @@ def statement(
             opened, last = statements.month(newest, day_of(f"{month}-01"), calendar)
     with _telling(home, last.isoformat() if last else as_of, day, calendar, known_at) as (told, moment, known):
         asked = statements.Question(moment, known, portfolio, by, calendar, _instant(since, "--from") if since else opened)
-        for path in statements.issue(told, asked, form, out, both=since is None):
+        for path in filing.write_all(told, asked, form, out, both=since is None):
             print(path)
 
 
 @app.command()
 def verify(bundle: Annotated[Path, typer.Argument(help="The .zip, or the folder it was unpacked to.")]) -> None:
     """Recompute every number of a bundle from its evidence, offline; name the first that differs."""
-    from pipelines import statements
+    from pipelines import filing
 
-    difference = statements.first_difference(bundle)
+    difference = filing.first_difference(bundle)
     print(f"This differs: {difference}" if difference else "Nothing differs: every hash and every number is as the evidence says.")
     raise typer.Exit(bool(difference))
 

@@ -1,44 +1,32 @@
-"""The book at an instant → statements in every form, and the files they are written to. A file is never overwritten.
+"""The book at an instant → what is on a statement of it, from `book` and `evidence`.
 
-What is on a statement is decided here, from `book` and `evidence`; how it reads, by `exports`. Other bytes for the same scope and
-instant are the next version.
+How it reads is `exports`' work; the files it is written to are `filing`'s, and the numbers of those that leave the house `issuing`'s.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from inspect import getsource
-from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines import __version__, publications, recompute, verify
-from pipelines.book import Reader, Snapshot, at, instant_of, newest_instants
+from pipelines import __version__
+from pipelines.book import Reader, Snapshot, at, instant_of
 from pipelines.errors import UsageError
 from pipelines.evidence import Evidence
-from pipelines.exports import movements, paper, tabular, text
-from pipelines.exports.bundle import MANIFEST, bundle, is_packed
+from pipelines.exports import text
 from pipelines.exports.display import instant
 from pipelines.exports.model import Heading, RollForward, Statement
-from pipelines.exports.sheet import sheet
-from pipelines.home import Home, machine_errors, write_atomically
 from pipelines.stages import rollforward, totals
 from pipelines.stages import statements as lines
 from pipelines.tables import CALENDARS, PORTFOLIOS
-from pipelines.telling import telling
 
 By = Literal["portfolio", "asset"]
-Format = Literal["csv", "json", "pdf", "xlsx", "parquet", "bundle"]
-TextFormat = Literal["csv", "json"]
-FORMS: tuple[Format, ...] = ("csv", "json", "pdf", "xlsx", "parquet")
-EXTENSIONS = {"bundle": "zip"}
 
 _LIVE = """
     SELECT portfolio, native_code, scope, amount, asked_at FROM venue_balances
@@ -180,113 +168,6 @@ def closing_words(source: Reader, as_of: datetime, calendar: str) -> str:
                 where = found["timezone"] + (f" {found['cut_off']}" if found["cut_off"] != "00:00" else "")
                 return f"Close of {day.day} {day:%b %Y} ({where}): {entries}"
     return entries[0].upper() + entries[1:]
-
-
-def body(snapshot: Snapshot, by: By, form: TextFormat) -> str:
-    """A snapshot's text, as the command of that name prints it."""
-    rows = snapshot.rows if by == "portfolio" else snapshot.by_asset()
-    if form == "csv":
-        return text.csv(rows)
-    about = {"publication": snapshot.publication_id, "as_of": snapshot.as_of, "known_at": snapshot.known_at, "by": by}
-    return text.to_json(about, rows=rows, subtotals=snapshot.subtotals(), unpriced=snapshot.unpriced())
-
-
-def form_of(answer: Answer, form: Format) -> bytes:
-    """The statement, or the roll-forward where the question has a beginning; a bundle holds both."""
-    q = answer.question
-    if form == "bundle":
-        return bundled(answer)
-    if form == "csv":  # needs the rows and nothing beside them
-        if q.since is not None:
-            return tabular.csv(answer.roll_forward.rows)
-        return tabular.csv(answer.snapshot.rows if q.by == "portfolio" else answer.snapshot.by_asset())
-    return _rendered(answer.statement if q.since is None else answer.roll_forward, form)
-
-
-def _rendered(document: Statement | RollForward, form: Format) -> bytes:
-    if form == "csv":
-        return tabular.csv(document.rows)
-    if form == "json":
-        return tabular.json_of(document)
-    if form == "parquet":
-        return tabular.parquet(document)
-    if form == "xlsx":
-        return sheet(document)
-    return paper.pdf(document) if isinstance(document, Statement) else movements.pdf(document)
-
-
-def bundled(answer: Answer) -> bytes:
-    """One .zip: every form, the evidence behind them, the manifest and the verifier."""
-    statement, evidence = answer.statement, answer.evidence
-    files = {f"statement.{form}": _rendered(statement, form) for form in FORMS if form != "csv"}
-    files |= {f"by_{by}.csv": tabular.csv(replace(statement, by=by).rows) for by in ("portfolio", "asset")}
-    if answer.question.since is not None:
-        files |= {f"roll_forward.{form}": _rendered(answer.roll_forward, form) for form in FORMS}
-        files["evidence/event_columns.csv"] = tabular.csv(answer.roll_forward.annex)
-    tables = ("accounts", "openings", "postings", "candles", "prices", "policies", "read_through", "daily_values", "suspense")
-    files |= {f"evidence/{name}.csv": tabular.csv(getattr(evidence, name)) for name in tables}
-    files["evidence/history.csv"] = tabular.csv(statement.history)
-    files |= {"verify.py": getsource(verify).encode(), "recompute.py": getsource(recompute).encode()}
-    about = dict(tabular.about(statement)) | ({"from": answer.question.since} if answer.question.since else {})
-    return bundle(about, files)
-
-
-def issue(source: Reader, question: Question, form: Format, folder: Path, both: bool) -> list[Path]:
-    """Write what is asked: the statement, or the roll-forward where there is a beginning, or both of them; a bundle holds all in one."""
-    asked = [question]
-    if both and question.since is not None and form != "bundle":
-        asked = [replace(question, since=None), question]
-    return [write(Answer(source, q), form, folder) for q in asked]
-
-
-def write(answer: Answer, form: Format, folder: Path) -> Path:
-    """`<scope>_<by>_<as_of>_v<n>.<ext>`; the file that already says the same is the answer."""
-    q = answer.question
-    what = q.by if q.since is None else f"rollforward-{q.since:%Y%m%dT%H%M%SZ}"
-    return _keep(form_of(answer, form), f"{q.scope}_{what}", q.as_of, EXTENSIONS.get(form, form), folder)
-
-
-def _keep(content: bytes, stem: str, as_of: datetime, extension: str, folder: Path) -> Path:
-    version = 1
-    with machine_errors(f"The statement cannot be written to {folder}"):
-        while (path := folder / f"{stem}_{as_of:%Y%m%dT%H%M%SZ}_v{version}.{extension}").exists():
-            if path.read_bytes() == content:
-                return path
-            version += 1
-        write_atomically(path, content)
-    return path
-
-
-def of_day(source: Reader, as_of: datetime, folder: Path) -> list[Path]:
-    """One CSV per portfolio, and one by asset over all of them."""
-    everything = at(source, as_of)
-    single = {name: everything.rows.filter(pl.col("portfolio") == name) for name in sorted(set(everything.rows["portfolio"]))}
-    made = [_keep(tabular.csv(rows), f"{name}_portfolio", as_of, "csv", folder) for name, rows in single.items()]
-    return [*made, _keep(tabular.csv(everything.by_asset()), "all_asset", as_of, "csv", folder)]
-
-
-def of_newest_days(home: Home) -> list[Path]:
-    """The statements of the newest closed days; what lies there already is the answer. None before a publication that can be read."""
-    if publications.known_through(home) is None:
-        return []
-    with publications.newest(home) as newest:
-        return [path for as_of in newest_instants(newest) for path in _of_told_day(home, newest, as_of)]
-
-
-def _of_told_day(home: Home, newest: publications.Publication, as_of: datetime) -> list[Path]:
-    with telling(home, newest, as_of) as told:
-        return of_day(told, as_of, home.statements)
-
-
-def first_difference(path: Path) -> str:
-    """What differs first in a bundle (the .zip or its unpacked folder), in words; empty where nothing does."""
-    try:
-        return verify.first_difference(path) or ("" if path.is_dir() or is_packed(path.read_bytes()) else path.name)
-    except (OSError, LookupError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile) as strange:
-        if path.is_file() and MANIFEST.encode() in path.read_bytes():
-            return f"{path.name} ({strange})"
-        why = f"it has no {strange}" if isinstance(strange, KeyError) else strange
-        raise UsageError(f"{path} is no bundle: {why}.", "Name a .zip that closebook made, or the folder it was unpacked to.") from None
 
 
 def month(source: Reader, first: date, calendar: str) -> tuple[datetime, datetime]:

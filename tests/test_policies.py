@@ -15,8 +15,9 @@ from pipelines import recompute
 from pipelines.config import load
 from pipelines.errors import ConfigError
 from pipelines.explain import explain
+from pipelines.filing import first_difference, form_of
 from pipelines.sandbox.serve import Sandbox
-from pipelines.statements import Answer, Question, first_difference, form_of
+from pipelines.statements import Answer, Question
 from pipelines.tables import DAILY_PRICES, POLICIES, PUBLICATIONS
 from tests import tiny
 from tests.closing_once import House, house

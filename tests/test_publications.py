@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines import publications, statements
+from pipelines import filing, publications
 from pipelines.errors import ContractError, Outdated, UsageError
 from pipelines.home import Home
 from pipelines.tables import CALENDARS
@@ -104,7 +104,7 @@ def test_another_version_s_publication_is_not_read_and_a_run_publishes_anew(home
     with pytest.raises(Outdated, match="another version"), publications.newest(home):
         pass
     assert publications.known_through(home) is None
-    assert statements.of_newest_days(home) == []
+    assert filing.of_newest_days(home) == []
     publications.publish(home, publications.build(home, warehouse, START, None), keep=5)
     with publications.newest(home) as newest:
         assert newest.facts()["publication_id"] == 2

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipelines import closing, publications, quality, statements, tables
+from pipelines import closing, filing, publications, quality, tables
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
 from pipelines.defs.show import counted, ingested, newest_statement, outcomes, row_count, schema, table
@@ -41,7 +41,7 @@ def _daily(group: str, deps: Sequence[dg.AssetsDefinition], of: tables.Table) ->
 @_step("ledger", [], {"python", "parquet"}, PAGES, freshness_policy=DAILY)
 def pages(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
     book.catch_up()  # what a killed run archived and did not commit comes first
-    statements.of_newest_days(book.home)  # so does what it published and did not state
+    filing.of_newest_days(book.home)  # so does what it published and did not state
     puller = Puller(book.config, book.warehouse, book.archive)
     until = asyncio.run(book_time(book.config, last=closing.book_time(book.warehouse)))
     closing.note_time(book.warehouse, until)
@@ -111,7 +111,7 @@ def publication(book: Book) -> dg.MaterializeResult[None]:
 
 @_step("statements", [publication], {"csv"}, STATEMENTS, name="statements")
 def daily_statements(book: Book) -> dg.MaterializeResult[None]:
-    written = statements.of_newest_days(book.home)
+    written = filing.of_newest_days(book.home)
     names = table(pl.DataFrame({"file": [path.name for path in written]}))
     return dg.MaterializeResult(metadata={"files": len(written), "names": names, **newest_statement(book.home)})
 

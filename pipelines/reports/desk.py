@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from pipelines import __version__, statements
+from pipelines import __version__, filing, statements
 from pipelines.config import Reports
 from pipelines.home import Home
 from pipelines.publications import Publication
@@ -66,13 +66,13 @@ class Desk:
         intact = hashlib.sha256(path.read_bytes()).hexdigest() == found[0]["sha256"]
         return Document(question, path, found[0]["sha256"]) if intact else None
 
-    def issue(self, source: Publication, asked: statements.Question, form: statements.Format) -> Document:
+    def issue(self, source: Publication, asked: statements.Question, form: filing.Format) -> Document:
         """The stored bytes where this was asked before of the same publication; else it is made now."""
         publication = cast(int, source.facts()["publication_id"])
         question = _hash_of(publication, asked, form)
         if (stored := self.document(question)) is not None:
             return stored
-        path = statements.write(statements.Answer(source, asked), form, self.folder)
+        path = filing.write(statements.Answer(source, asked), form, self.folder)
         made = Document(question, path, hashlib.sha256(path.read_bytes()).hexdigest())
         row = {"question": question, "name": path.name, "sha256": made.sha256, "publication": publication, "made_at": stamp(self.clock())}
         with self.store.begin() as transaction:

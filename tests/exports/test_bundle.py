@@ -16,7 +16,7 @@ import pytest
 from pipelines import verify
 from pipelines.errors import UsageError
 from pipelines.exports.bundle import bundle
-from pipelines.statements import first_difference, form_of
+from pipelines.filing import first_difference, form_of
 from tests.conftest import closebook
 from tests.exports import january
 

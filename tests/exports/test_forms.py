@@ -14,7 +14,8 @@ import pytest
 from pipelines.errors import UsageError
 from pipelines.exports import tabular
 from pipelines.exports.display import instant, number, price, units
-from pipelines.statements import Question, form_of, issue, write
+from pipelines.filing import form_of, write, write_all
+from pipelines.statements import Question
 from tests.exports import january
 from tests.exports.forms import cells_of, column, golden, words_of
 
@@ -158,9 +159,9 @@ def test_a_file_that_says_the_same_is_the_answer_and_others_are_the_next_version
 
 def test_a_month_is_a_statement_and_a_roll_forward_and_a_bundle_holds_both(asked, published, tmp_path):
     question = Question(january.CLOSE, since=january.OPEN)
-    names = [p.name for p in issue(published, question, "csv", tmp_path, both=True)]
+    names = [p.name for p in write_all(published, question, "csv", tmp_path, both=True)]
     assert names == ["all_portfolio_20250201T000000Z_v1.csv", "all_rollforward-20250101T000000Z_20250201T000000Z_v1.csv"]
-    assert [p.suffix for p in issue(published, question, "bundle", tmp_path, both=True)] == [".zip"]
+    assert [p.suffix for p in write_all(published, question, "bundle", tmp_path, both=True)] == [".zip"]
 
 
 def test_a_roll_forward_to_before_its_beginning_is_refused(asked):

@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from pipelines import statements
+from pipelines import filing
 from pipelines.exports import drawing, text
+from pipelines.filing import first_difference, form_of
 from pipelines.publications import Publication
-from pipelines.statements import Answer, Question, first_difference, form_of
+from pipelines.statements import Answer, Question
 from tests.exports import january
 from tests.exports.forms import cells_of, column, words_of
 
@@ -90,5 +91,5 @@ def test_a_label_of_a_drawing_is_text():
 
 def test_a_bundle_of_such_names_verifies(answer, tmp_path):
     path = tmp_path / "hostile.zip"
-    path.write_bytes(statements.bundled(answer(since=january.OPEN)))
+    path.write_bytes(filing.bundled(answer(since=january.OPEN)))
     assert first_difference(path) == ""

@@ -9,7 +9,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from pipelines import publications, statements
+from pipelines import filing, publications, statements
 from pipelines.errors import MachineError
 from pipelines.reports import making
 from pipelines.reports.making import drain, workshop
@@ -30,7 +30,7 @@ def test_a_report_is_made_and_fetched(house) -> None:
     assert shown["created_at"] < shown["completed_at"] < shown["expires_at"]
     reply = client.fetch(asked)
     with publications.newest(house.home) as newest:
-        expected = statements.form_of(statements.Answer(newest, statements.Question(january.CLOSE, portfolio="treasury")), "csv")
+        expected = filing.form_of(statements.Answer(newest, statements.Question(january.CLOSE, portfolio="treasury")), "csv")
     assert reply.content == expected
     assert reply.headers["cache-control"] == "private, no-store"
     assert reply.headers["content-disposition"] == 'attachment; filename="treasury_portfolio_20250201T000000Z_v1.csv"'
@@ -62,7 +62,7 @@ def test_the_same_question_is_answered_with_the_stored_bytes(house, monkeypatch)
     client.ask(datetime=CLOSE)
     house.make()
     body = OFFICIAL | {"balance": {"datetime": CLOSE}, "profile_id": TREASURY}
-    monkeypatch.setattr(statements, "write", None)  # nothing is made any more, it is found
+    monkeypatch.setattr(filing, "write", None)  # nothing is made any more, it is found
     again, same = client.ask(datetime=CLOSE), other.post(body)
     house.make()
     assert client.report(again)["status"] == other.report(same.json()["id"])["status"] == "ready"
@@ -124,14 +124,14 @@ def test_what_may_pass_is_tried_three_times(house, monkeypatch) -> None:
         tries.append(1)
         raise MachineError("The disk is full.", "Make room.")
 
-    monkeypatch.setattr(statements, "write", full_disk)
+    monkeypatch.setattr(filing, "write", full_disk)
     asked = client.ask(datetime=CLOSE)
     house.make()
     assert (client.report(asked)["status"], client.report(asked)["reason"], len(tries)) == ("failed", "The disk is full. Make room.", 3)
 
 
 def test_a_bug_of_ours_tells_no_secret(house, monkeypatch) -> None:
-    monkeypatch.setattr(statements, "write", lambda *_: {}[f"{house.home.root}"])
+    monkeypatch.setattr(filing, "write", lambda *_: {}[f"{house.home.root}"])
     client = house.client("treasury")
     asked = client.ask(datetime=CLOSE)
     house.make()

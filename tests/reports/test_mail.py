@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
-from pipelines import statements
+from pipelines import filing
 from pipelines.config import Reports, Smtp
 from tests.reports.house import CLOSE, House, listening
 
@@ -112,7 +112,7 @@ def test_a_ready_report_is_announced_once_with_its_link_and_no_figure(house, pos
 
 
 def test_a_failed_report_is_announced_with_its_reason(house, post, monkeypatch) -> None:
-    monkeypatch.setattr(statements, "write", lambda *_: {}["a bug"])
+    monkeypatch.setattr(filing, "write", lambda *_: {}["a bug"])
     ask(house)
     house.make()
     [(_, mail)] = post.mails
