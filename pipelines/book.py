@@ -40,12 +40,15 @@ class Snapshot:
         return statements.unpriced(self.rows.lazy()).collect()
 
 
-def at(source: Reader, as_of: datetime, known_at: datetime | None = None, portfolio: str | None = None) -> Snapshot:
+def at(
+    source: Reader, as_of: datetime, known_at: datetime | None = None, portfolio: str | None = None, entity: str | None = None
+) -> Snapshot:
     """The book at any instant, as known at K (default: all the publication knows)."""
     about = source.read(PUBLICATIONS).row(0, named=True)
-    _require_portfolio(source, portfolio)
+    for kind, name in (("portfolio", portfolio), ("entity", entity)):
+        _require(source, kind, name)
     asked = known_at or about["known_through"]
-    facts = Facts.of(source, asked, portfolio)
+    facts = Facts.of(source, asked, portfolio, entity)
     instant = day_stage.instant(as_of)
     balances = facts.balances(instant).collect()
     priced = facts.prices(instant).collect()
@@ -54,10 +57,10 @@ def at(source: Reader, as_of: datetime, known_at: datetime | None = None, portfo
     return Snapshot(as_of, asked, about["publication_id"], rows.collect())
 
 
-def _require_portfolio(source: Reader, portfolio: str | None) -> None:
-    names = source.sql("SELECT portfolio FROM portfolios ORDER BY portfolio")["portfolio"].to_list()
-    if portfolio is not None and portfolio not in names:
-        raise UsageError(f"There is no portfolio {portfolio!r} in this book.", f"It has {', '.join(names)}.")
+def _require(source: Reader, kind: str, name: str | None) -> None:
+    names = sorted(set(source.sql(f"SELECT {kind} FROM portfolios")[kind]))
+    if name is not None and name not in names:
+        raise UsageError(f"There is no {kind} {name!r} in this book.", f"It has {', '.join(names)}.")
 
 
 def instant_of(source: Reader, day: date, calendar: str) -> datetime:

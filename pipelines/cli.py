@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipelines import __version__, inbox, upkeep
+from pipelines import __version__, inbox, outgoing, upkeep
 from pipelines.errors import ClosebookError, MachineError, UsageError
 from pipelines.options import ConfigOption, HomeOption, config_of, day_of, home_of
 from pipelines.reports import commands as reports
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="closebook", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(reports.app, name="reports")
+app.add_typer(outgoing.app)
 app.add_typer(inbox.app)
 app.add_typer(upkeep.app)
 
@@ -34,6 +35,7 @@ Day = Annotated[str | None, typer.Option("--day", help="The end of this day, as 
 Calendar = Annotated[str, typer.Option("--calendar", help="Whose cut-off ends the day.")]
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="Only what was known at this instant.")]
 PortfolioOption = Annotated[str | None, typer.Option("--portfolio", help="One portfolio; default all.")]
+EntityOption = Annotated[str | None, typer.Option("--entity", help="One entity; default the only one, or a subtotal for each.")]
 
 
 By = Literal["portfolio", "asset"]
@@ -107,10 +109,13 @@ def statement(
     portfolio: PortfolioOption = None,
     by: By = "portfolio",
     form: Annotated[Literal["csv", "json", "pdf", "xlsx", "parquet", "bundle"], typer.Option("--format")] = "csv",
+    entity: EntityOption = None,
+    issued_by: Annotated[str | None, typer.Option("--issued-by", help="Issue it: number, record and envelope; bundle and PDF.")] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why it is issued.")] = "",
     config: ConfigOption = None,
     home: HomeOption = None,
 ) -> None:
-    """Write a statement; a file that exists is never overwritten, other numbers are the next version."""
+    """Write a statement, or issue it; a file that exists is never overwritten, other numbers are the next version."""
     from pipelines import filing, publications, statements
 
     opened = last = None
@@ -120,19 +125,13 @@ def statement(
         with publications.newest(home_of(home)) as newest:
             opened, last = statements.month(newest, day_of(f"{month}-01"), calendar)
     with _telling(home, last.isoformat() if last else as_of, day, calendar, known_at) as (told, moment, known):
-        asked = statements.Question(moment, known, portfolio, by, calendar, _instant(since, "--from") if since else opened)
+        whose = statements.whose(told, portfolio, entity)
+        asked = statements.Question(moment, known, portfolio, by, calendar, _instant(since, "--from") if since else opened, whose)
+        if issued_by is not None:
+            outgoing.issue(home_of(home), asked, issued_by, reason, out)
+            return
         for path in filing.write_all(told, asked, form, out, both=since is None):
             print(path)
-
-
-@app.command()
-def verify(bundle: Annotated[Path, typer.Argument(help="The .zip, or the folder it was unpacked to.")]) -> None:
-    """Recompute every number of a bundle from its evidence, offline; name the first that differs."""
-    from pipelines import filing
-
-    difference = filing.first_difference(bundle)
-    print(f"This differs: {difference}" if difference else "Nothing differs: every hash and every number is as the evidence says.")
-    raise typer.Exit(bool(difference))
 
 
 @app.command()

@@ -31,7 +31,6 @@ from pipelines.tables import (
 
 DAYS_SHOWN = 90
 _NAMED = ("portfolio", "native_code")
-_MINE = "account_id IN (SELECT account_id FROM accounts WHERE portfolio = ?)"
 _CLOSED = "SELECT calendar, day, as_of FROM closed_days WHERE calendar = ? AND as_of <= ? ORDER BY as_of DESC LIMIT ?"
 
 
@@ -43,10 +42,11 @@ class Evidence:
     as_of: datetime
     known_at: datetime
     portfolio: str | None = None
+    entity: str | None = None
 
     @cached_property
     def facts(self) -> Facts:
-        return Facts.of(self.source, self.known_at, self.portfolio)
+        return Facts.of(self.source, self.known_at, self.portfolio, self.entity)
 
     @cached_property
     def accounts(self) -> pl.DataFrame:
@@ -130,7 +130,8 @@ class Evidence:
     def suspense(self) -> pl.DataFrame:
         """Rows that were refused, verbatim: they may belong to this scope."""
         refused = known.recorded(self.source.read(SUSPENSE).lazy(), self.known_at)
-        mine = refused if self.portfolio is None else refused.filter(pl.col("portfolio").is_in(["", self.portfolio]))
+        own = ["", *self.accounts["portfolio"].unique()]
+        mine = refused if self.facts.scope is None else refused.filter(pl.col("portfolio").is_in(own))
         return mine.sort("recorded_at", "page_sha256", "position").collect()
 
     @cached_property
@@ -148,9 +149,7 @@ class Evidence:
 
     def _mine(self, table: Table, condition: str = "true", *params: object) -> pl.DataFrame:
         """A table's rows of the accounts in scope."""
-        if self.portfolio is None:
-            return self.source.read(table, condition, *params)
-        return self.source.read(table, f"{condition} AND {_MINE}", *params, self.portfolio)
+        return self.source.read(table, f"{condition} AND {self.facts.mine}", *params)
 
     def _named(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """account_id → portfolio and native code."""

@@ -48,15 +48,17 @@ class Facts:
 
     source: Reader
     known_at: datetime | None
-    portfolio: str | None
+    scope: str | None
     accounts: pl.LazyFrame
 
     @classmethod
-    def of(cls, source: Reader, known_at: datetime | None = None, portfolio: str | None = None) -> Facts:
-        mine = "true" if portfolio is None else "portfolio = ?"
-        named = source.sql(f"{ACCOUNTS_NAMED} WHERE {mine} ORDER BY account_id", *([portfolio] if portfolio else []))
+    def of(cls, source: Reader, known_at: datetime | None = None, portfolio: str | None = None, entity: str | None = None) -> Facts:
+        names = {"portfolio": portfolio, "entity": entity}
+        asked = {kind: name for kind, name in names.items() if name is not None}
+        mine = " AND ".join(["true", *(f"{kind} = ?" for kind in asked)])
+        named = source.sql(f"{ACCOUNTS_NAMED} WHERE {mine} ORDER BY account_id", *asked.values())
         accounts = known.labelled(known.recorded(named.lazy(), known_at), source.read(PAST_LABELS).lazy(), known_at)
-        return cls(source, known_at, portfolio, accounts.collect().lazy())
+        return cls(source, known_at, portfolio or entity, accounts.collect().lazy())
 
     @cached_property
     def postings(self) -> pl.LazyFrame:
@@ -68,7 +70,7 @@ class Facts:
 
     @cached_property
     def watermarks(self) -> pl.LazyFrame:
-        mine = self.mine if self.portfolio is None else f"accounts.{self.mine}"
+        mine = self.mine if self.scope is None else f"accounts.{self.mine}"
         return self.source.sql(WATERMARKS.format(known=self._recorded("pulls."), mine=mine)).lazy()
 
     @cached_property
@@ -99,7 +101,7 @@ class Facts:
     @cached_property
     def mine(self) -> str:
         """The condition that keeps to the accounts in scope."""
-        return "true" if self.portfolio is None else among(self.accounts.select("account_id").collect().to_series())
+        return "true" if self.scope is None else among(self.accounts.select("account_id").collect().to_series())
 
     @property
     def live(self) -> str:

@@ -6,7 +6,8 @@ Other bytes for the same scope and instant are the next version. What stands in 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from inspect import getsource
 from pathlib import Path
@@ -16,6 +17,7 @@ import polars as pl
 
 from pipelines import publications, recompute, verify
 from pipelines.book import Reader, Snapshot, at, newest_instants
+from pipelines.envelopes import ENVELOPE, Envelope, broken_link, require_key
 from pipelines.errors import UsageError
 from pipelines.exports import movements, paper, tabular, text
 from pipelines.exports.bundle import MANIFEST, bundle, is_packed
@@ -66,6 +68,17 @@ def _rendered(document: Statement | RollForward, form: Format) -> bytes:
 
 def bundled(answer: Answer) -> bytes:
     """One .zip: every form, the evidence behind them, the manifest and the verifier."""
+    return bundle(about(answer), contents(answer))
+
+
+def about(answer: Answer) -> dict[str, object]:
+    """What the manifest says of a bundle."""
+    since = answer.question.since
+    return dict(tabular.about(answer.statement)) | ({"from": since} if since else {})
+
+
+def contents(answer: Answer) -> dict[str, bytes]:
+    """The files of a bundle, but for the manifest."""
     statement, evidence = answer.statement, answer.evidence
     files = {f"statement.{form}": _rendered(statement, form) for form in FORMS if form != "csv"}
     files |= {f"by_{by}.csv": tabular.csv(replace(statement, by=by).rows) for by in ("portfolio", "asset")}
@@ -76,8 +89,7 @@ def bundled(answer: Answer) -> bytes:
     files |= {f"evidence/{name}.csv": tabular.csv(getattr(evidence, name)) for name in tables}
     files["evidence/history.csv"] = tabular.csv(statement.history)
     files |= {"verify.py": getsource(verify).encode(), "recompute.py": getsource(recompute).encode()}
-    about = dict(tabular.about(statement)) | ({"from": answer.question.since} if answer.question.since else {})
-    return bundle(about, files)
+    return files
 
 
 def write_all(source: Reader, question: Question, form: Format, folder: Path, both: bool) -> list[Path]:
@@ -125,6 +137,58 @@ def of_newest_days(home: Home) -> list[Path]:
 def _of_told_day(home: Home, newest: publications.Publication, as_of: datetime) -> list[Path]:
     with telling(home, newest, as_of) as told:
         return of_day(told, as_of, home.statements)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found of bundles: what is wrong, or nothing; and how to say it."""
+
+    wrong: str
+    said: list[str]
+
+
+def checked(paths: Sequence[Path], chain: Path | None = None, key: str | None = None) -> Checked:
+    """Bundles, their envelopes, and the chain that these make with those in the folder; the first thing that is wrong."""
+    pinned = require_key(key) if key else ""
+    named, beside = list(dict.fromkeys(paths)), sorted(chain.glob("*.zip")) if chain else []
+    said, envelopes = list[str](), list[Envelope]()
+    for path in [*named, *(other for other in beside if other not in named)]:
+        wrong, envelope = _found(path, pinned, path in named)
+        if wrong:
+            return Checked(wrong, [*said, f"This differs: {wrong}"])
+        envelopes += [envelope] if envelope else []
+        said += _words(envelope) if path in named else []
+    if chain is None and len(named) == 1:
+        return Checked("", said)
+    wrong = broken_link(envelopes)
+    return Checked(wrong, [*said, f"This differs: {wrong}" if wrong else f"No link is missing between {len(envelopes)} statements."])
+
+
+def _found(path: Path, pinned: str, named: bool) -> tuple[str, Envelope | None]:
+    """What is wrong with one bundle, and its envelope."""
+    if wrong := first_difference(path):
+        return wrong, None
+    if envelope := envelope_of(path):
+        return envelope.wrong(pinned), envelope
+    return f"{path.name} was never issued: nobody signed it" if pinned and named else "", None
+
+
+def envelope_of(path: Path) -> Envelope | None:
+    """The envelope in a bundle; None where it was never issued."""
+    files = verify.files_of(path)
+    return Envelope.read(files[ENVELOPE]) if ENVELOPE in files else None
+
+
+def _words(envelope: Envelope | None) -> list[str]:
+    sound = "Nothing differs: every hash and every number is as the evidence says."
+    if envelope is None:
+        return [sound]
+    return [
+        sound,
+        f"{envelope.holder}, {envelope['state']}, issued by {envelope['issued_by']} at {envelope['issued_at']}.",
+        f"Signed by {envelope['public_key']}: ask the issuer, another way, whether this is his key.",
+        f"It follows No. {envelope['previous_number']}." if envelope["previous"] else "It is the first of its scope.",
+    ]
 
 
 def first_difference(path: Path) -> str:

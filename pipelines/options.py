@@ -30,6 +30,15 @@ def home_of(path: Path | None) -> Home:
     return Home((path or Environment().home).absolute())
 
 
+def said(text: str, option: str) -> str:
+    """A person's words."""
+    if not text.strip():
+        raise UsageError(f"{option} is empty.", "A decision needs a name and a reason.")
+    if not text.isprintable():
+        raise UsageError(f"{option} holds characters that cannot be printed.", "Write it in plain words, in UTF-8.")
+    return text.strip()
+
+
 def day_of(text: str) -> date:
     from pipelines.config import EARLIEST, LATEST
 

@@ -21,7 +21,7 @@ from pipelines.errors import UsageError
 from pipelines.evidence import Evidence
 from pipelines.exports import text
 from pipelines.exports.display import instant
-from pipelines.exports.model import Heading, RollForward, Statement
+from pipelines.exports.model import DRAFT, Heading, Mark, RollForward, Statement
 from pipelines.stages import rollforward, totals
 from pipelines.stages import statements as lines
 from pipelines.tables import CALENDARS, PORTFOLIOS
@@ -46,10 +46,15 @@ class Question:
     by: By = "portfolio"
     calendar: str = "utc"
     since: datetime | None = None
+    entity: str | None = None
 
     @property
     def scope(self) -> str:
-        return self.portfolio or "all"
+        return self.portfolio or self.entity or "all"
+
+    @property
+    def scope_of(self) -> str:
+        return "portfolio" if self.portfolio else "entity" if self.entity else "all"
 
 
 @dataclass(frozen=True)
@@ -58,21 +63,24 @@ class Answer:
 
     source: Reader
     question: Question
+    mark: Mark = DRAFT
 
     @cached_property
     def snapshot(self) -> Snapshot:
-        return at(self.source, self.question.as_of, self.question.known_at, self.question.portfolio)
+        q = self.question
+        return at(self.source, q.as_of, q.known_at, q.portfolio, q.entity)
 
     @cached_property
     def evidence(self) -> Evidence:
-        return Evidence(self.source, self.snapshot.as_of, self.snapshot.known_at, self.question.portfolio)
+        return Evidence(self.source, self.snapshot.as_of, self.snapshot.known_at, self.question.portfolio, self.question.entity)
 
     @cached_property
     def heading(self) -> Heading:
         s, q = self.snapshot, self.question
         close = closing_words(self.source, s.as_of, q.calendar)
         policies = hashlib.sha256(text.csv(self.evidence.policies).encode()).hexdigest()
-        return Heading(q.scope, s.as_of, s.known_at, close, s.publication_id, f"closebook {__version__}", policies)
+        made_by = f"closebook {__version__}"
+        return Heading(q.scope, q.scope_of, s.as_of, s.known_at, close, s.publication_id, made_by, policies, self.mark)
 
     @cached_property
     def statement(self) -> Statement:
@@ -123,19 +131,23 @@ class Answer:
 
     def _portfolios(self) -> pl.DataFrame:
         """The portfolios in scope that were configured at K, each with what its accounts are read through."""
-        q, known = self.question, self.source.read(PORTFOLIOS, "recorded_at <= ?", self.snapshot.known_at)
+        known = self.source.read(PORTFOLIOS, "recorded_at <= ?", self.snapshot.known_at)
         read = self.evidence.read_through.group_by("portfolio").agg(pl.col("read_through").min())
         return (
-            known.filter(pl.col("portfolio") == q.portfolio if q.portfolio else True)
+            known.filter(self._in_scope())
             .join(read, on="portfolio", how="left")
             .select("entity", "venue", "portfolio", "venue_id", "read_through")
             .sort("entity", "venue", "portfolio")
         )
 
     def _live(self) -> pl.DataFrame:
+        owners = self.source.read(PORTFOLIOS).select("portfolio", "entity")
+        newest = self.source.sql(_LIVE, self.snapshot.known_at).join(owners, on="portfolio", how="left", maintain_order="left")
+        return newest.filter(pl.col("amount") != 0, self._in_scope()).drop("entity")
+
+    def _in_scope(self) -> pl.Expr:
         q = self.question
-        newest = self.source.sql(_LIVE, self.snapshot.known_at)
-        return newest.filter(pl.col("amount") != 0, pl.col("portfolio") == q.portfolio if q.portfolio else True)
+        return pl.col(q.scope_of) == q.scope if q.scope_of != "all" else pl.lit(True)
 
     def _controls(self) -> Mapping[str, int | str]:
         """Counts by which a copy of the statement is checked."""
@@ -160,14 +172,28 @@ class Answer:
 
 def closing_words(source: Reader, as_of: datetime, calendar: str) -> str:
     """The close of a day where one of the calendar ends at the instant; else only what is in and what is not."""
-    entries = f"all entries before {instant(as_of)}"
-    for found in source.read(CALENDARS, "calendar = ?", calendar).to_dicts():
-        local = as_of.astimezone(ZoneInfo(found["timezone"])).date()
-        for day in (local, local - timedelta(days=1)):
-            if instant_of(source, day, calendar) == as_of:
-                where = found["timezone"] + (f" {found['cut_off']}" if found["cut_off"] != "00:00" else "")
-                return f"Close of {day.day} {day:%b %Y} ({where}): {entries}"
-    return entries[0].upper() + entries[1:]
+    entries, day = f"all entries before {instant(as_of)}", day_ending(source, as_of, calendar)
+    if day is None:
+        return entries[0].upper() + entries[1:]
+    found = source.read(CALENDARS, "calendar = ?", calendar).row(0, named=True)
+    where = found["timezone"] + (f" {found['cut_off']}" if found["cut_off"] != "00:00" else "")
+    return f"Close of {day.day} {day:%b %Y} ({where}): {entries}"
+
+
+def day_ending(source: Reader, as_of: datetime, calendar: str) -> date | None:
+    """The day of the calendar that ends at the instant."""
+    for zone in source.read(CALENDARS, "calendar = ?", calendar)["timezone"]:
+        local = as_of.astimezone(ZoneInfo(zone)).date()
+        return next((day for day in (local, local - timedelta(days=1)) if instant_of(source, day, calendar) == as_of), None)
+    return None
+
+
+def whose(source: Reader, portfolio: str | None, entity: str | None) -> str | None:
+    """The entity a statement is of: the one that is named; the only one; none where a portfolio is named, or all are meant."""
+    if portfolio and entity:
+        raise UsageError("Whose statement?", "Give --portfolio or --entity, not both.")
+    entities = source.read(PORTFOLIOS)["entity"].unique()
+    return entities[0] if entity is None and portfolio is None and len(entities) == 1 else entity
 
 
 def month(source: Reader, first: date, calendar: str) -> tuple[datetime, datetime]:

@@ -27,6 +27,7 @@ _SQL = {MONEY: "DECIMAL(38,18)", INSTANT: "TIMESTAMPTZ", TEXT: "VARCHAR", INT: "
 VENUES = ("coinbase", "cryptofuse", "pacifica")
 CLASSES = ("fiat", "stable", "crypto", "unknown")
 OPENING_KINDS = ("INCEPTION", "ASSERTED", "DERIVED_FIRST_POSTING", "DERIVED_LIVE", "UNKNOWN")
+STATEMENT_STATES = ("draft", "preliminary", "final", "superseded")
 STATUSES = ("COMPLETE", "STALE", "EXCEPTION", "NOT_TESTED")
 METHOD = "VWAP_24H"
 METHODS = (METHOD, "LAST_CLOSE", "TWAP_24H", "DAY_CLOSE")
@@ -507,6 +508,40 @@ DECISIONS = Table(
     ),
     may_be_empty="nobody has decided anything yet",
 )
+STATEMENTS = Table(
+    "statements",
+    "One issued statement, as the journal has it; its bytes lie in the journal under their hash.",
+    ("number",),
+    (
+        Column("number", TEXT, "as in ACME-2025-01/1: whose, of when, and which version"),
+        Column(
+            "state",
+            TEXT,
+            "final: of a locked day; preliminary: of a closed one; draft: of any other instant; superseded: a later version was issued",
+            values=STATEMENT_STATES,
+        ),
+        Column("scope_of", TEXT, "whose it is", values=("entity", "portfolio", "all")),
+        Column("scope", TEXT, "the name of whose it is"),
+        Column("calendar", TEXT, "whose cut-off ends the day"),
+        Column("as_of", INSTANT, "the exclusive instant"),
+        Column("since", INSTANT, "where its roll-forward begins", null=True),
+        Column("grouping", TEXT, "how its lines are grouped", values=("portfolio", "asset")),
+        Column("publication_id", LONG, "what it was told from"),
+        Column("known_at", INSTANT, "whose knowledge it has"),
+        Column("policies_sha256", TEXT, "the policies it knew"),
+        Column("software", TEXT, "the version that made it"),
+        Column("issued_by", TEXT, "who issued it"),
+        Column("reason", TEXT, "why, where that was said", null=True),
+        Column("supersedes", TEXT, "the number it takes the place of", null=True),
+        Column("manifest_sha256", TEXT, "of what is in it"),
+        Column("envelope_sha256", TEXT, "of what is around it"),
+        Column("previous", TEXT, "the envelope of the scope's previous statement", null=True),
+        Column("bundle_sha256", TEXT, "of the stored .zip"),
+        Column("pdf_sha256", TEXT, "of the stored PDF"),
+        Column("issued_at", INSTANT, "when"),
+    ),
+    may_be_empty="nothing was issued yet",
+)
 DIRTY = Table(
     "dirty",
     "Closed days of an account or asset that must be closed again: those with since < as_of < until.",
@@ -567,7 +602,7 @@ TABLES = {
         PUBLICATIONS, PORTFOLIOS, ACCOUNTS, PAST_LABELS, CALENDARS, POLICIES, TOLERANCES, OPENINGS, PULLS, PAGES, POSTINGS,
         CHAIN_BREAKS, TIE_OUTS, COMPLETENESS, TRANSFERS,
         SUSPENSE, VENUE_CODES, VENUE_BALANCES, PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS,
-        DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, DIRTY, COMMITS, CHECK_RESULTS,
+        DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, STATEMENTS, DIRTY, COMMITS, CHECK_RESULTS,
     )
 }  # fmt: skip
 """Every table by name, in the order a reader meets them."""

@@ -20,21 +20,31 @@ def first_difference(path: Path) -> str:
 
 def differences(path: Path) -> Found:
     """Files that are not what the manifest says, the manifest first; then numbers that do not follow from the evidence."""
-    if path.is_dir():
-        files = {p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("*") if p.is_file()}
-    else:
+    if not path.is_dir():
         with zipfile.ZipFile(path) as archive:
             yield from filter(None, [archive.testzip()])
-            files = {name: archive.read(name) for name in archive.namelist()}
-    told = files.pop("manifest.json")  # its own hash stands at 24:88, taken with zeros in its place
-    if hashlib.sha256(told[:24] + b"0" * 64 + told[88:]).hexdigest().encode() != told[24:88]:
-        yield "manifest.json"
-    hashes, found = json.loads(told)["files"], {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
+    files = files_of(path)
+    told, around = files.pop("manifest.json"), files.pop("envelope.json", b"")
+    for name, body in {"manifest.json": told, "envelope.json": around}.items():  # its own hash stands at 24:88, taken with zeros there
+        if body and hashlib.sha256(body[:24] + b"0" * 64 + body[88:]).hexdigest().encode() != body[24:88]:
+            yield name
+    about, envelope = json.loads(told), json.loads(around or b"{}")  # its signature and its chain are checked by closebook verify
+    if envelope.get("number") != about.get("number") or (around and envelope["manifest_sha256"] != hashlib.sha256(told).hexdigest()):
+        yield "envelope.json"
+    hashes, found = about["files"], {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
     yield from sorted(name for name in found.keys() | hashes.keys() if found.get(name) != hashes.get(name))
     rows = {name: csv.DictReader(io.StringIO(body.decode(), newline="")) for name, body in files.items() if name.endswith(".csv")}
     tables = {Path(name).stem: [{k: v.removeprefix("'") for k, v in r.items()} for r in read] for name, read in rows.items()}
     yield from numbers(tables, json.loads(files["statement.json"]))
     yield from movements(tables, json.loads(files["roll_forward.json"])) if "roll_forward" in tables else ()
+
+
+def files_of(path: Path) -> dict[str, bytes]:
+    """The files of a bundle, packed or unpacked, by their names."""
+    if path.is_dir():
+        return {p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def key(row: Row) -> tuple[str, str]:

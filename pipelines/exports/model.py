@@ -22,21 +22,47 @@ ROUNDING = "half-even"
 
 
 @dataclass(frozen=True)
+class Mark:
+    """How a statement stands: an input of what is printed, as the question is. Who issued it, and when, is on its envelope."""
+
+    state: str = "draft"
+    number: str | None = None
+    supersedes: str | None = None
+    locked: str | None = None  # who locked its day, when and why
+
+    @property
+    def words(self) -> str:
+        """As the page says it: No. ACME-2025-01/2 · FINAL · supersedes ACME-2025-01/1."""
+        if self.number is None:
+            return "DRAFT, not issued"
+        return f"No. {self.number} · {self.state.upper()}" + (f" · supersedes {self.supersedes}" if self.supersedes else "")
+
+
+DRAFT = Mark()
+
+
+@dataclass(frozen=True)
 class Heading:
     """What identifies a document: equal headings, equal bytes."""
 
-    scope: str  # a portfolio's name, or all
+    scope: str  # a portfolio's or an entity's name, or all
+    scope_of: str  # portfolio, entity or all
     as_of: datetime
     known_at: datetime
     close: str  # "Close of 31 Jan 2025 (UTC): all entries before 2025-02-01 00:00:00Z"
     publication: int
     software: str
     policies_sha256: str
+    mark: Mark = DRAFT
 
     def facts(self) -> dict[str, object]:
         """As JSON, the manifest and the Parquet file carry them."""
         return {
+            "number": self.mark.number,
+            "state": self.mark.state,
+            "supersedes": self.mark.supersedes,
             "scope": self.scope,
+            "scope_of": self.scope_of,
             "as_of": self.as_of,
             "known_at": self.known_at,
             "close": self.close,

@@ -25,11 +25,11 @@ def pdf(statement: Statement) -> bytes:
 
 
 def scope(heading: Heading) -> str:
-    return "all portfolios" if heading.scope == "all" else f"portfolio {heading.scope}"
+    return "all portfolios" if heading.scope_of == "all" else f"{heading.scope_of} {heading.scope}"
 
 
 def identity(heading: Heading) -> str:
-    return f"publication {heading.publication} · policies {heading.policies_sha256[:8]}"
+    return f"{heading.mark.words} · publication {heading.publication} · policies {heading.policies_sha256[:8]}"
 
 
 def recorded(heading: Heading) -> str:
@@ -42,6 +42,7 @@ def recorded(heading: Heading) -> str:
 def _cover(statement: Statement) -> Iterator[b.Block]:
     heading = statement.heading
     yield b.title("Balance statement")
+    yield b.text(heading.mark.words, "strong")
     yield b.text(heading.close, "close")
     yield b.text(recorded(heading))
     yield b.text(f"{_found(statement)} Method: 24-hour volume-weighted average; printed values rounded half-even.")

@@ -160,11 +160,19 @@ COVERAGE = rows(t.CANDLE_COVERAGE, """
 """, **KNOWN)  # fmt: skip
 COMMITS = rows(t.COMMITS, "recorded_at | what | changed\n 2025-01-04T00:09:00Z | postings | 9")
 
+STATEMENTS = rows(t.STATEMENTS, """
+    number          | state      | publication_id | supersedes      | issued_at
+    ACME-2025-01-01 | superseded | 5              | -               | 2025-01-02
+    ACME-2025-01-02 | final      | 6              | ACME-2025-01-01 | 2025-01-03
+""", scope_of="entity", scope="acme", calendar="utc", as_of=instant("2025-01-02"), grouping="portfolio", known_at=instant("2025-01-02"),
+    policies_sha256="00", software="0.1.0", issued_by="ann", manifest_sha256="00", envelope_sha256="00", bundle_sha256="00",
+    pdf_sha256="00")  # fmt: skip
+
 BOOK = {
     "publications": PUBLICATIONS, "portfolios": PORTFOLIOS, "accounts": ACCOUNTS, "calendars": CALENDARS, "openings": OPENINGS,
     "pulls": PULLS, "pages": PAGES, "postings": POSTINGS, "products": PRODUCTS, "candles": CANDLES, "candle_coverage": COVERAGE,
     "closed_days": CLOSED_DAYS, "daily_balances": DAILY_BALANCES, "daily_prices": DAILY_PRICES, "daily_values": DAILY_VALUES,
-    "commits": COMMITS, "transfers": TRANSFERS,
+    "commits": COMMITS, "transfers": TRANSFERS, "statements": STATEMENTS,
 }  # fmt: skip
 
 

@@ -147,10 +147,14 @@ def test_the_completeness_report_says_what_each_balance_rests_on(ask):
     assert len(rows) == 6
 
 
+def test_a_statement_that_was_superseded_is_no_longer_in_force(ask):
+    assert ask("SELECT number FROM statements_in_force") == [("ACME-2025-01-02",)]
+
+
 def test_every_view_says_what_it_is():
     assert {view.stem for view in VIEWS} == {
         "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward", "issues", "prices_by_method",
-        "completeness_report", "in_transit", "day_states",
+        "completeness_report", "in_transit", "day_states", "statements_in_force",
     }  # fmt: skip
     assert all(view.read_text().startswith("-- ") for view in VIEWS + EXAMPLES)
 

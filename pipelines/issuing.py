@@ -1,0 +1,162 @@
+"""A question about a publication → an issued statement: its number, its state, its envelope, its record in the journal.
+
+What was issued is stored for good; asked for again, the stored bytes are the answer. What stands in it is `statements`' work, and it
+is told the number and the state as it is told the question: rendered again from its record it has the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from pipelines import decisions, filing, register
+from pipelines.book import Reader
+from pipelines.envelopes import ENVELOPE, Envelope, Signer, seal
+from pipelines.errors import UsageError
+from pipelines.exports.bundle import MANIFEST, manifest, pack
+from pipelines.exports.model import Mark
+from pipelines.exports.text import instant
+from pipelines.home import Home, locked, machine_errors, write_atomically
+from pipelines.journal import Journal, Record
+from pipelines.publications import Publication
+from pipelines.statements import Answer, By, Question, day_ending, month
+from pipelines.tables import CLOSED_DAYS, PORTFOLIOS
+from pipelines.telling import telling
+
+_ASKED = ("scope_of", "scope", "calendar", "as_of", "since", "grouping", "publication_id", "state")
+"""What makes an issued statement the answer to a question asked again."""
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Issued:
+    """An issued statement: its record, and whether it was there already."""
+
+    record: Record
+    again: bool
+
+    @property
+    def number(self) -> str:
+        return self.record.words["number"]
+
+
+def signer(home: Home) -> Signer:
+    return Signer(home.journal / "signing.key")
+
+
+def issue(home: Home, newest: Publication, question: Question, by: str, reason: str, clock: Clock) -> Issued:
+    """Issue it, or find it where the same was issued of the same publication."""
+    if question.known_at is not None:
+        raise UsageError("An issued statement says all that is known.", "Leave --known-at away, or do not issue it.")
+    with machine_errors("The journal cannot be written"):
+        home.journal.mkdir(parents=True, exist_ok=True)
+    with locked(home.journal / "issue.lock"), telling(home, newest, question.as_of, question.calendar) as told:
+        journal = Journal(home.journal)
+        asked = _asked(journal, told, question)
+        mine = [r for r in journal.records(register.KIND) if _scope(r) == (asked["scope_of"], asked["scope"])]
+        stem = _stem(told, question)
+        versions = [r for r in mine if r.words["number"].rpartition("/")[0] == stem]
+        if versions and all(versions[-1].words.get(name) == asked.get(name) for name in _ASKED):
+            return Issued(versions[-1], again=True)
+        mark = Mark(
+            asked["state"],
+            f"{stem}/{len(versions) + 1}",
+            versions[-1].words["number"] if versions else None,
+            _lock_words(journal, told, question) if asked["state"] == "final" else None,
+        )
+        return Issued(_made(home, Answer(told, question, mark), asked, mine[-1] if mine else None, by, reason, clock()), again=False)
+
+
+def _scope(record: Record) -> tuple[str, str]:
+    return record.words["scope_of"], record.words["scope"]
+
+
+def _asked(journal: Journal, source: Publication, question: Question) -> dict[str, str]:
+    """The question in words, as the journal keeps it."""
+    entities = source.read(PORTFOLIOS)["entity"].unique().sort()
+    if question.scope_of == "all" and len(entities) > 1:
+        raise UsageError("Whose statement?", f"The book has {', '.join(entities)}: give --entity or --portfolio.")
+    words = {"scope_of": question.scope_of, "scope": question.scope, "calendar": question.calendar, "grouping": question.by}
+    words |= {"as_of": question.as_of.isoformat(), "publication_id": str(source.facts()["publication_id"])}
+    words |= {"since": question.since.isoformat()} if question.since else {}
+    return words | {"state": state(journal, source, question)}
+
+
+def state(journal: Journal, source: Publication, question: Question) -> str:
+    """final: of a locked day, as it was locked; preliminary: of a closed one; draft: of any other instant."""
+    closed = source.read(CLOSED_DAYS, "calendar = ? AND as_of = ?", question.calendar, question.as_of)
+    if closed.is_empty():
+        return "draft"
+    lock = decisions.lock_of(journal, source, question.calendar, question.as_of)
+    return "final" if lock and lock.publication == source.facts()["publication_id"] else "preliminary"
+
+
+def _lock_words(journal: Journal, source: Reader, question: Question) -> str | None:
+    lock = decisions.lock_of(journal, source, question.calendar, question.as_of)
+    return None if lock is None else f"{lock.first} to {lock.last} by {lock.by}, as known at {instant(lock.known_at)}"
+
+
+def _stem(source: Reader, question: Question) -> str:
+    """Whose and of when: ACME-2025-01 for the end of a month."""
+    owners = source.read(PORTFOLIOS)
+    name = question.scope
+    if question.portfolio in set(owners["entity"]):  # an entity is called the same
+        name = f"{owners.filter(portfolio=question.portfolio)['entity'][0]}.{name}"
+    day = day_ending(source, question.as_of, question.calendar)
+    parts = [name.upper(), _period(day) if day else f"{question.as_of:%Y%m%dT%H%M%SZ}"]
+    parts += [question.calendar.upper()] if question.calendar != "utc" else []
+    if question.since and not (day and question.since == month(source, day.replace(day=1), question.calendar)[0]):
+        parts.append(f"FROM-{question.since:%Y%m%dT%H%M%SZ}")
+    return "-".join(parts)
+
+
+def _period(day: date) -> str:
+    return f"{day:%Y-%m}" if (day + timedelta(days=1)).day == 1 else str(day)
+
+
+def _made(home: Home, answer: Answer, asked: dict[str, str], before: Record | None, by: str, reason: str, at: datetime) -> Record:
+    """Bytes first, then the record of them: who dies between leaves bytes that nobody asks for."""
+    files = filing.contents(answer)
+    told = manifest(filing.about(answer), files)
+    heading, mark = answer.heading, answer.mark
+    words = asked | {"number": mark.number or "", "reason": reason, "issued_at": at.isoformat(), "known_at": heading.known_at.isoformat()}
+    words |= {"software": heading.software, "policies_sha256": heading.policies_sha256}
+    words |= {"supersedes": mark.supersedes} if mark.supersedes else {}
+    words |= {"locked": mark.locked} if mark.locked else {}
+    words |= {"previous": before.words["envelope_sha256"], "previous_number": before.words["number"]} if before else {}
+    around = seal({"issued_by": by, **words}, told, signer(home))
+    envelope = Envelope.read(around)
+    words |= {"manifest_sha256": envelope["manifest_sha256"], "envelope_sha256": envelope.digest}
+    words["files"] = json.dumps(json.loads(told)["files"])
+    words["bundle_sha256"] = register.keep(home, pack({**files, MANIFEST: told, ENVELOPE: around}))
+    words["pdf_sha256"] = register.keep(home, files["statement.pdf"])
+    return Journal(home.journal).append(register.KIND, by, {k: v for k, v in words.items() if v}, at)
+
+
+def asked_of(record: Record) -> tuple[Question, Mark]:
+    """What was asked, and how it stood: with its publication, all that its content is made from."""
+    words = record.words
+    portfolio, entity = (words["scope"] if words["scope_of"] == kind else None for kind in ("portfolio", "entity"))
+    since = datetime.fromisoformat(words["since"]) if "since" in words else None
+    grouping: By = "asset" if words["grouping"] == "asset" else "portfolio"
+    question = Question(datetime.fromisoformat(words["as_of"]), None, portfolio, grouping, words["calendar"], since, entity)
+    return question, Mark(words["state"], words["number"], words.get("supersedes"), words.get("locked"))
+
+
+def write(home: Home, record: Record, folder: Path) -> list[Path]:
+    """The stored bundle and its PDF, named by the number. A file that is there already is left alone."""
+    stem = record.words["number"].replace("/", "_")
+    stored = {"zip": register.kept(home, record.words["bundle_sha256"]), "pdf": register.kept(home, record.words["pdf_sha256"])}
+    return [_written(folder / f"{stem}.{extension}", body) for extension, body in stored.items()]
+
+
+def _written(path: Path, body: bytes) -> Path:
+    with machine_errors(f"The statement cannot be written to {path.parent}"):
+        if path.exists() and path.read_bytes() != body:
+            raise UsageError(f"{path} is not what was issued under that number.", "Move it elsewhere, or name another folder.")
+        if not path.exists():
+            write_atomically(path, body)
+    return path

@@ -1,0 +1,73 @@
+"""`closebook register | verify`: what was issued, and what its receiver checks. How a statement is issued is written in `issuing`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.options import ConfigOption, HomeOption, home_of, said
+
+if TYPE_CHECKING:
+    from pipelines.home import Home
+    from pipelines.statements import Question
+
+app = typer.Typer()
+
+LISTED = ("number", "state", "as_of", "issued_by", "issued_at", "publication_id", "supersedes", "reason", "bundle_sha256")
+
+
+def issue(home: Home, asked: Question, by: str, reason: str, out: Path) -> None:
+    """Issue a statement and write its bundle and PDF."""
+    from pipelines import issuing, publications
+    from pipelines.warehouse import now
+
+    why = said(reason, "--reason") if reason else ""
+    with publications.newest(home) as newest:
+        issued = issuing.issue(home, newest, asked, said(by, "--issued-by"), why, now)
+    what = "was issued before; these are its bytes" if issued.again else f"is issued, {issued.record.words['state']}"
+    print(f"No. {issued.number} {what}:")
+    for path in issuing.write(home, issued.record, out):
+        print(path)
+
+
+@app.command()
+def register(
+    number: Annotated[str | None, typer.Argument(help="An issued statement, as ACME-2025-01/1.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write its stored bundle and PDF to this folder.")] = None,
+    key: Annotated[bool, typer.Option("--key", help="Show the public key that statements are signed with.")] = False,
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """What was issued, by whom, in which state; one of them again, byte for byte."""
+    from pipelines import issuing, screen
+    from pipelines import register as kept
+    from pipelines.journal import Journal
+    from pipelines.tables import STATEMENTS
+
+    house = home_of(home)
+    journal = Journal(house.journal)
+    if key:
+        print(issuing.signer(house).public)
+    elif number and out:
+        for path in issuing.write(house, kept.find(journal, number), out):
+            print(path)
+    else:
+        listed = [row for row in kept.rows(journal) if number in (None, row["number"])]
+        screen.console().print(screen.table(STATEMENTS.frame(listed).select(LISTED)))
+
+
+@app.command()
+def verify(
+    bundles: Annotated[list[Path], typer.Argument(help="The .zip, or the folder it was unpacked to; several are checked as a chain.")],
+    chain: Annotated[Path | None, typer.Option("--chain", help="A folder with the statements before it: a missing one is named.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="The issuer's public key, as `closebook register --key` shows it.")] = None,
+) -> None:
+    """Recompute every number of a bundle from its evidence, offline; name the first that differs, and a link that is missing."""
+    from pipelines import filing
+
+    found = filing.checked(bundles, chain, key)
+    for line in found.said:
+        print(line)
+    raise typer.Exit(bool(found.wrong))

@@ -1,0 +1,187 @@
+"""An issued statement has a number, a state and an envelope; its bytes stay, its chain has no missing link, its signature holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import stat
+import subprocess
+import sys
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines import filing, issuing, publications, register
+from pipelines.envelopes import ENVELOPE, Envelope, broken_link
+from pipelines.errors import UsageError
+from pipelines.exports.bundle import pack
+from pipelines.statements import Answer
+from pipelines.tables import STATEMENTS
+from pipelines.warehouse import Warehouse
+from tests.exports import january
+from tests.exports.conftest import january_book  # noqa: F401  # the fixture
+from tests.exports.forms import words_of
+from tests.issued import Issuer
+from tests.ledger_text import instant
+
+
+@pytest.fixture
+def issuer(tmp_path: Path, january_book: Path) -> Issuer:  # noqa: F811
+    return Issuer(tmp_path / "home", january_book)
+
+
+def files_of(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_numbers_say_whose_of_when_and_which_version(issuer: Issuer) -> None:
+    def number(**asked: object) -> str:
+        return issuer.issue(**asked).number  # type: ignore[arg-type]
+
+    assert number() == "ACME-2025-01/1"
+    assert number(as_of=instant("2025-01-16")) == "ACME-2025-01-15/1"
+    assert number(as_of=instant("2025-01-16T09:30:00Z")) == "ACME-20250116T093000Z/1"
+    assert number(entity=None, portfolio="treasury") == "TREASURY-2025-01/1"
+    assert number(since=january.OPEN, entity="zeta") == "ZETA-2025-01/1"
+    assert number(since=instant("2025-01-10"), entity="zeta") == "ZETA-2025-01-FROM-20250110T000000Z/1"
+    with pytest.raises(UsageError, match="Whose statement"):
+        number(entity=None)
+    with pytest.raises(UsageError, match="known-at"):
+        number(known_at=january.CLOSE)
+
+
+def test_a_state_is_that_of_its_day_and_stands_on_every_form(issuer: Issuer, tmp_path: Path) -> None:
+    states = [issuer.issue(as_of).record.words["state"] for as_of in (january.CLOSE + timedelta(hours=1), january.CLOSE)]
+    issuer.lock()
+    final = issuer.issue()
+    assert [*states, final.record.words["state"], final.number] == ["draft", "preliminary", "final", "ACME-2025-01/2"]
+    files = files_of(issuer.bundle(final, tmp_path))
+    assert "No. ACME-2025-01/2 · FINAL · supersedes ACME-2025-01/1" in words_of(files["statement.pdf"])
+    for name in ("statement.json", "manifest.json", ENVELOPE):
+        told = json.loads(files[name])
+        assert (told["number"], told["state"], told["supersedes"]) == ("ACME-2025-01/2", "final", "ACME-2025-01/1")
+    listed = {row["number"]: row["state"] for row in register.rows(issuer.journal)}
+    assert listed == {"ACME-20250201T010000Z/1": "draft", "ACME-2025-01/1": "superseded", "ACME-2025-01/2": "final"}
+
+
+def test_asked_for_again_the_stored_bytes_are_the_answer(issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer.lock()
+    first = issuer.issue()
+    body = issuer.bundle(first, tmp_path).read_bytes()
+    monkeypatch.setattr(filing, "contents", None)  # nothing is made any more, it is found
+    again = issuer.issue()
+    assert (again.again, again.number) == (True, first.number)
+    assert issuer.bundle(again, tmp_path / "other").read_bytes() == body
+    assert len(list(issuer.journal.records("STATEMENT"))) == 1
+    issuer.bundle(again, tmp_path).write_bytes(b"something else")
+    with pytest.raises(UsageError, match="not what was issued"):
+        issuer.bundle(again, tmp_path)
+
+
+def test_rendered_again_from_its_record_it_has_the_same_bytes(issuer: Issuer, tmp_path: Path) -> None:
+    issuer.lock()
+    issued = issuer.issue(since=january.OPEN)
+    question, mark = issuing.asked_of(issued.record)
+    with publications.version(issuer.home, int(issued.record.words["publication_id"])) as source:
+        again = filing.contents(Answer(source, question, mark))
+    stored = files_of(issuer.bundle(issued, tmp_path))
+    assert {name: body for name, body in stored.items() if name not in ("manifest.json", ENVELOPE)} == again
+
+
+def test_a_bundle_holds_its_envelope_and_checks_itself(issuer: Issuer, tmp_path: Path) -> None:
+    path = issuer.bundle(issuer.issue(), tmp_path / "out")
+    assert (path.name, sorted(p.name for p in path.parent.iterdir())) == (
+        "ACME-2025-01_1.zip",
+        ["ACME-2025-01_1.pdf", "ACME-2025-01_1.zip"],
+    )
+    found = filing.checked([path])
+    assert found.wrong == ""
+    assert "It is the first of its scope." in found.said
+    assert ENVELOPE not in json.loads(files_of(path)["manifest.json"])["files"]
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    script = tmp_path / "unpacked" / "verify.py"
+    assert subprocess.run([sys.executable, "-I", script, tmp_path / "unpacked"], check=False).returncode == 0
+
+
+def test_one_flipped_byte_of_the_envelope_is_named(issuer: Issuer, tmp_path: Path) -> None:
+    files, dice = files_of(issuer.bundle(issuer.issue(), tmp_path)), random.Random(3)
+    folder = tmp_path / "unpacked"
+    for name, body in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(body)
+    for _ in range(30):
+        place = dice.randrange(len(body := files[ENVELOPE]))
+        (folder / ENVELOPE).write_bytes(body[:place] + bytes([body[place] ^ 1 << dice.randrange(8)]) + body[place + 1 :])
+        assert filing.first_difference(folder) == ENVELOPE
+    (folder / ENVELOPE).unlink()
+    assert filing.first_difference(folder) == ENVELOPE, "its number says that it was issued"
+
+
+def test_who_forges_an_envelope_lacks_the_key(issuer: Issuer, tmp_path: Path) -> None:
+    path = issuer.bundle(issuer.issue(), tmp_path)
+    files = files_of(path)
+    told = json.loads(files[ENVELOPE]) | {"issued_by": "eve", "envelope_sha256": "0" * 64}
+    blank = (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
+    files[ENVELOPE] = blank.replace(b"0" * 64, hashlib.sha256(blank).hexdigest().encode(), 1)
+    path.write_bytes(pack(files))
+    assert filing.first_difference(path) == "", "every hash agrees"
+    assert filing.checked([path]).wrong == "the signature of No. ACME-2025-01/1 is not that of its key"
+
+
+def test_a_pinned_key_is_the_issuers_or_nobodys(issuer: Issuer, tmp_path: Path, january_book: Path) -> None:  # noqa: F811
+    path, key = issuer.bundle(issuer.issue(), tmp_path), issuing.signer(issuer.home).public
+    assert stat.S_IMODE((issuer.home.journal / "signing.key").stat().st_mode) == 0o600
+    assert filing.checked([path], key=key).wrong == ""
+    other_home = Issuer(tmp_path / "third", january_book).home
+    other_home.journal.mkdir()
+    other = issuing.signer(other_home).public
+    assert f"not signed by {other}" in filing.checked([path], key=other).wrong
+    with pytest.raises(UsageError, match="is no public key"):
+        filing.checked([path], key="ed25519:nonsense")
+    with publications.newest(issuer.home) as newest:
+        filing.write(Answer(newest, issuing.asked_of(issuer.issue().record)[0]), "bundle", tmp_path / "draft")
+    [draft] = (tmp_path / "draft").iterdir()
+    assert "was never issued" in filing.checked([draft], key=key).wrong
+
+
+def test_a_missing_link_is_named(issuer: Issuer, tmp_path: Path) -> None:
+    days = [instant(f"2025-01-{n:02}") for n in (10, 20, 31)]
+    paths = [issuer.bundle(issuer.issue(day), tmp_path) for day in days]
+    issuer.bundle(issuer.issue(entity="zeta"), tmp_path)
+    assert filing.checked([paths[2]], chain=tmp_path).said[-1] == "No link is missing between 4 statements."
+    assert filing.checked(paths).wrong == ""
+    paths[1].unlink()
+    wrong = filing.checked([paths[2]], chain=tmp_path).wrong
+    assert wrong.startswith("No. ACME-2025-01-30/1 follows No. ACME-2025-01-19/1 (envelope ")
+    assert filing.checked([paths[0]], chain=tmp_path).wrong == wrong, "whichever is asked about"
+
+
+def test_a_chain_forks_nowhere() -> None:
+    def envelope(number: str, previous: str = "", key: str = "k") -> Envelope:
+        facts = {"envelope_sha256": f"hash of {number}", "number": number, "previous": previous, "previous_number": "1", "public_key": key}
+        return Envelope(facts | {"scope": "acme", "scope_of": "entity", "issued_at": number})
+
+    first, second = envelope("1"), envelope("2", "hash of 1")
+    assert broken_link([second, first, first]) == ""
+    assert broken_link([first, second, envelope("3", "hash of 1")]) == "No. 3 and No. 2 both follow No. 1"
+    assert broken_link([first, envelope("2")]) == "No. 2 and No. 1 both follow nothing"
+    assert broken_link([first, envelope("2", "hash of 1", "another")]) == "No. 2 is signed by another key than No. 1"
+
+
+def test_the_register_is_a_table_of_the_book(issuer: Issuer, tmp_path: Path) -> None:
+    issuer.issue()
+    issuer.lock()
+    issuer.issue()
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    try:
+        for _ in range(2):
+            register.bring_in(warehouse, issuer.journal)
+        rows = warehouse.read(STATEMENTS).sort("number").select("number", "state", "supersedes", "issued_by").rows()
+        assert rows == [("ACME-2025-01/1", "superseded", None, "ann"), ("ACME-2025-01/2", "final", "ACME-2025-01/1", "ann")]
+    finally:
+        warehouse.close()
