@@ -44,8 +44,8 @@ torture-engine: $(READY) ## 10,000 random books against plain arithmetic, and 2,
 bench-prove: $(READY) ## what proving 10 M postings costs beside reading them, or SIZE=100
 	@$(BIN)/python -m benchmarks.prove $(or $(SIZE),10)
 
-bench-pull: $(READY) ## how much of the venues' rates a cold pull uses (about eight minutes)
-	@$(BIN)/python -m benchmarks.pull
+bench-pull: $(READY) ## how much of the venues' rates a cold pull uses (about eight minutes), or VENUE=coinbase
+	@$(BIN)/python -m benchmarks.pull $(VENUE)
 
 torture-pull: $(READY) ## fifty pulls killed at random instants, each run again and compared
 	@$(BIN)/python -m tests.faults.torture 50

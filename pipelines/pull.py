@@ -7,7 +7,7 @@ One portfolio's trouble never stops another's: it comes back as an outcome, not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,6 +28,7 @@ from pipelines.venues import wire
 from pipelines.warehouse import Beside, Clock, Warehouse, now
 
 T = TypeVar("T")
+Walking = asyncio.Task[list[Batch] | BaseException]
 AT_ONCE = 16  # accounts of one portfolio walked side by side; the limiter holds the rate
 OVERLAP = 20  # known postings that each walk reads again: what was put in between them is found, restated or not
 STEPS_BACK = (100, 1_000, 10_000)  # postings to go back when a walk does not join what is known; then to the beginning
@@ -88,14 +89,9 @@ class Puller:
 
     async def portfolios(self, until: datetime) -> list[Outcome]:
         """Live balances and history of every configured portfolio, and the list of products."""
-        return list(
-            await asyncio.gather(
-                self._outcome("products", self._products(until)), *(self._portfolio(p, until) for p in self.config.portfolio)
-            )
-        )
-
-    def _portfolio(self, portfolio: Portfolio, until: datetime) -> Awaitable[Outcome]:
-        return self._outcome(portfolio.name, _Walker(self, portfolio, until).walk())
+        walkers = [_Walker(self, portfolio, until) for portfolio in self.config.portfolio]
+        products = self._outcome("products", self._products(until))
+        return list(await asyncio.gather(products, *(self._outcome(w.portfolio.name, w.walk()) for w in walkers)))
 
     async def _outcome(self, subject: str, archived: AsyncIterator[Batch | str]) -> Outcome:
         outcome = Outcome(subject)
@@ -152,17 +148,16 @@ class _Walker:
                 yield self._batch("CURRENCIES", "", None, pages[0].fetched_at, pages)
             try:
                 balances = await client.balances()
-            except venues.MissingRight as lacking:
-                yield f"NO_BALANCE_SCOPE: {lacking}"
-            else:
                 self._claim(wire.read_balances(self.portfolio.venue, balances)[0] or "")
+            except venues.MissingRight as lacking:
+                balances = []
+                yield f"NO_BALANCE_SCOPE: {lacking}"
+            listed = walks.listed(balances) if client.subjects_by_account else []
+            wanted = [(a.code, a.venue_id) for a in listed if a.holds or not self._idle(a.code)]
+            walking = self._set_out(client, wanted if client.subjects_by_account else [("", None)])
+            if balances:  # archived while the walks are on their way
                 yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
-            if client.subjects_by_account:
-                listed = walks.listed(balances)
-                subjects = [(a.code, a.venue_id) for a in listed if a.holds or not self._idle(a.code)]
-            else:
-                listed, subjects = [], [("", None)]
-            async for batch in self._histories(client, subjects):
+            async for batch in self._come_home(walking):
                 yield batch
             if client.subjects_by_account:
                 self._require_all_listed({a.code for a in listed})
@@ -185,8 +180,8 @@ class _Walker:
     def _accounts(self) -> pl.DataFrame:
         return self.puller.warehouse.read(ACCOUNTS, "portfolio = ?", self.portfolio.name)
 
-    async def _histories(self, client: venues.Client, subjects: list[tuple[str, str | None]]) -> AsyncIterator[Batch]:
-        """Each account's walk as it comes home. The trouble of one is raised when the others are done."""
+    def _set_out(self, client: venues.Client, subjects: list[tuple[str, str | None]]) -> list[Walking]:
+        """Every account's walk, on its way."""
         room = asyncio.Semaphore(AT_ONCE)
         progress.begin(self.portfolio.name, len(subjects))
 
@@ -197,8 +192,12 @@ class _Walker:
                 except (VenueError, ConfigError) as error:
                     return error
 
+        return [asyncio.create_task(walk(*subject)) for subject in subjects]
+
+    async def _come_home(self, walking: list[Walking]) -> AsyncIterator[Batch]:
+        """Each walk as it is done. The trouble of one is raised when the others are home."""
         failed: list[BaseException] = []
-        for home in asyncio.as_completed([walk(*subject) for subject in subjects]):
+        for home in asyncio.as_completed(walking):
             walked = await home
             progress.walked(self.portfolio.name)
             if isinstance(walked, BaseException):

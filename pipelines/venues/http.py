@@ -85,6 +85,7 @@ class House:
     timeout: float
     limiter: Limiter | None = None
     judge: Judge = lambda reply, _: by_status(reply)
+    at_once: int = 100  # questions on the way together; of a bucket no more than its burst, or what a venue's pause holds up overflows it
 
     def asked(self, question: Question) -> str:
         whose = f" for portfolio {self.portfolio}" if self.portfolio else ""
@@ -98,6 +99,7 @@ class Door:
         self.house, self.clock = house, clock
         self._patience = patience or Patience()
         self._secrets = {s for s in secrets if s}
+        self._room = asyncio.Semaphore(house.at_once)
         self.dated: datetime | None = None  # the Date of the newest reply, whatever it said
         self._http = httpx.AsyncClient(
             base_url=house.base_url,
@@ -148,13 +150,19 @@ class Door:
         )
         async for attempt in attempts:
             with attempt:
-                budget.queued += await wait(self.house.limiter, question.cost)
-                try:
-                    return await self._attempt(question, auth)
-                finally:
-                    if self.house.limiter:
-                        self.house.limiter.answered()
+                return await self._in_turn(question, auth, budget)
         raise AssertionError("stamina returns or raises")
+
+    async def _in_turn(self, question: Question, auth: Auth, budget: _Budget) -> Reply:
+        came = time.monotonic()
+        async with self._room:
+            await wait(self.house.limiter, question.cost)
+            budget.queued += time.monotonic() - came
+            try:
+                return await self._attempt(question, auth)
+            finally:
+                if self.house.limiter:
+                    self.house.limiter.answered()
 
     async def _attempt(self, question: Question, auth: Auth) -> Reply:
         asked = self.house.asked(question)

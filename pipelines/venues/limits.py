@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
 Clock = Callable[[], float]
-SPARE = 5  # a fifth of the burst is never used: requests reach the venue closer together than they leave
+SPARE = 10  # a tenth of the burst is never used: requests reach the venue closer together than they leave
 PAD = 0.5  # seconds a window is held longer than published, for the same reason
 
 
@@ -29,10 +29,10 @@ class Limiter(Protocol):
 
 
 class TokenBucket:
-    """Coinbase's rule: starts full, fills at `rate` a second up to `burst`."""
+    """Coinbase's rule: starts full, fills at `rate` a second up to `burst`. Never refused while no more than `burst` are on the way."""
 
     def __init__(self, rate: float, burst: int, clock: Clock = time.monotonic) -> None:
-        self._rate, self._clock = rate, clock
+        self._rate, self._burst, self._clock = rate, burst, clock
         self._most = max(1.0, burst - burst // SPARE)
         self._tokens, self._at, self._on_the_way = self._most, clock(), 0
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class TokenBucket:
     def _fill(self) -> None:
         """While requests are on the way, the venue's bucket may stand full and waste what ours would gain."""
         now = self._clock()
-        full = max(1.0, self._most - self._on_the_way)
+        full = min(self._most, self._burst - self._on_the_way)
         self._tokens = max(self._tokens, min(full, self._tokens + (now - self._at) * self._rate))
         self._at = now
 
@@ -154,9 +154,7 @@ def shared(counted: Hashable, make: Callable[[], L]) -> L:
     return cast(L, _shared.setdefault(counted, make()))
 
 
-async def wait(limiter: Limiter | None, cost: float) -> float:
-    """Sleep until `cost` may be spent; the seconds slept."""
-    seconds = limiter.reserve(cost) if limiter else 0.0
-    if seconds:
+async def wait(limiter: Limiter | None, cost: float) -> None:
+    """Sleep until `cost` may be spent."""
+    if limiter and (seconds := limiter.reserve(cost)):
         await asyncio.sleep(seconds)
-    return seconds

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -85,6 +86,22 @@ def test_waiting_for_our_turn_does_not_use_up_our_patience():
     storm = [Answer(b"", 500), Answer(b"", 500), FINE]
     page, _ = ask(storm, Patience(attempts=3, total=0.15, first=0.01, longest=0.01, jitter=0.0), rate=5.0, burst=1)
     assert page.body == b"[]"
+
+
+def test_no_more_are_on_the_way_than_the_burst_holds():
+    """What reaches a venue while it pauses is counted together."""
+    came = []
+
+    def script(_):
+        came.append(time.monotonic())
+        return Answer([], delay=0.05)
+
+    async def work():
+        async with Venue(script) as venue, venues.connect(desk(venue.base_url, rate=1000, burst=3), HURRIED) as client:
+            await asyncio.gather(*(client.balances() for _ in range(9)))
+
+    run(work())
+    assert all(later - earlier > 0.045 for earlier, later in zip(came, came[3:], strict=False))
 
 
 def test_a_wait_longer_than_our_patience_is_not_begun():

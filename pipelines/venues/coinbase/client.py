@@ -89,7 +89,7 @@ class CoinbaseClient(Caller):
         self._auth = _Signer(portfolio)
         counted = (VENUE, portfolio.base_url, hashlib.sha256(self._auth.secrets[0].encode()).digest(), portfolio.rate, portfolio.burst)
         limiter = shared(counted, lambda: TokenBucket(portfolio.rate, portfolio.burst))
-        house = House(VENUE, portfolio.name, portfolio.base_url, portfolio.timeout, limiter, _judge)
+        house = House(VENUE, portfolio.name, portfolio.base_url, portfolio.timeout, limiter, _judge, portfolio.burst)
         super().__init__(Door(house, self._auth.secrets, patience, clock))
         self._auth.door = self._door
         self._limit, self._patience = portfolio.page_size or PAGE_SIZE, patience
@@ -155,7 +155,7 @@ class PriceClient(Caller):
     def __init__(self, prices: Prices, patience: Patience | None = None, clock: Clock = utc_now) -> None:
         counted = (VENUE, prices.base_url, "public", prices.rate, prices.burst)
         limiter = shared(counted, lambda: TokenBucket(prices.rate, prices.burst))
-        super().__init__(Door(House(VENUE, "", prices.base_url, prices.timeout, limiter, _judge), (), patience, clock))
+        super().__init__(Door(House(VENUE, "", prices.base_url, prices.timeout, limiter, _judge, prices.burst), (), patience, clock))
 
     async def time(self) -> datetime:
         """The venue's clock."""
