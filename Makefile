@@ -34,8 +34,8 @@ format: $(READY) ## let ruff tidy the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## how fast the engine is: 1 and 10 M postings, or SIZE=100
-	@$(BIN)/python -m benchmarks $(or $(SIZE),1 10) $(BENCH)
+bench: $(READY) ## how fast the engine is: 20 k, 1 and 10 M postings, or SIZE=100
+	@$(BIN)/python -m benchmarks $(or $(SIZE),0.02 1 10) $(BENCH)
 
 torture-engine: $(READY) ## 10,000 random books against plain arithmetic, and 2,000 of every other law (about an hour and a half)
 	@CLOSEBOOK_TORTURE=10000 $(BIN)/pytest -q tests/stages/test_laws.py -k plain_arithmetic

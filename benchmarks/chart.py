@@ -11,12 +11,15 @@ SAYS = {
     "engine": "Closebook: rebuild a year of daily balances",
     "sql_asof": "pure DuckDB: as-of join",
     "sql_group": "pure DuckDB: group by day and fill",
+    "sql_whole": "pure DuckDB: group by day and fill, with the balance from amounts and the marks: the rows of Closebook",
     "polars": "Polars: join_asof",
     "pandas": "pandas: merge_asof",
+    "hledger": "hledger: reading a journal and printing every daily balance; no database",
     "again": "rebuild a year that is closed already: nothing is written",
     "prices_and_values": "rebuild balances, prices and values; its floor reads once and writes both tables once",
     "floor_values": "floor of balances and values",
     "one_more_day": "one more day",
+    "same_day": "one more day of 10,000 accounts and 27,397 postings, on a history of this length",
     "any_second": "one portfolio at any second",
     "publish": "publish the book; its floor is copying the file's bytes",
 }
@@ -26,13 +29,15 @@ def markdown(results: list[Result]) -> str:
     lines = [
         "# How fast",
         "",
-        "Written by `make bench`. Seconds are medians of runs that took turns, each in a process of its own, from DuckDB to DuckDB.",
-        "Pure SQL, Polars and pandas only carry forward what the venue last reported: they check no chain, and mark no account.",
+        "Written by `make bench`. Seconds are medians of runs that took turns, each in a process of its own, from DuckDB to DuckDB;",
+        "processor seconds count the work of all cores, and no other program's. Ratios are of seconds; in brackets, of processor seconds.",
         "",
-        "| postings | work | seconds | of the floor | of the best SQL | peak MB | MB written |",
-        "|---:|---|---:|---:|---:|---:|---:|",
+        "| postings | work | seconds | processor | of the floor | of the best bare SQL | of SQL of the same rows | peak MB | MB written |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|---:|",
         *(_row(r) for r in results),
         "",
+        *_what_they_do(),
+        *_reach(results),
         *sorted({_about(r) for r in results}),
         "",
         "![rebuilding a year](rebuild.svg)",
@@ -41,16 +46,65 @@ def markdown(results: list[Result]) -> str:
 
 
 def _row(r: Result) -> str:
-    ratios = " | ".join(f"{r[name]:.2f}" if name in r else "" for name in ("ratio_floor", "ratio_sql"))
+    ratios = " | ".join(_ratio(r, name) for name in ("ratio_floor", "ratio_sql", "ratio_whole"))
     written = f"{r['bytes'] / 1e6:.0f}" if "ratio_floor" in r and "bytes" in r else ""
-    return f"| {r['millions']} M | {SAYS[r['work']]} | {r['seconds']:.3f} | {ratios} | {r['peak_mb']} | {written} |"
+    cpu = f"{r['cpu']:.3f}" if "cpu" in r else ""
+    return f"| {_size(r)} | {SAYS[r['work']]} | {r['seconds']:.3f} | {cpu} | {ratios} | {r['peak_mb']} | {written} |"
+
+
+def _ratio(r: Result, name: str) -> str:
+    if name not in r:
+        return ""
+    cpu = f" ({r[f'cpu_{name}']:.2f})" if f"cpu_{name}" in r else ""
+    return f"{r[name]:.2f}{cpu}"
+
+
+def _size(r: Result) -> str:
+    millions = r["millions"]
+    return f"{millions:g} M" if millions >= 1 else f"{millions * 1000:g} k"
+
+
+def _what_they_do() -> list[str]:
+    return [
+        "Bare SQL, Polars and pandas carry forward what the venue last reported: they look at no amount, check no chain and mark no",
+        "account, so that their rows are ours only in a book in which nothing is wrong. Every peer's rows and their sum are held against",
+        "Closebook's in each run. The SQL that makes the same rows adds amounts up beside what was reported, and tells the two apart.",
+        "",
+    ]
+
+
+def _reach(results: list[Result]) -> list[str]:
+    """How far any program could be below SQL: none is faster than the floor."""
+    by_size: dict[float, dict[str, Result]] = {}
+    for r in results:
+        by_size.setdefault(r["millions"], {})[r["work"]] = r
+    lines = [
+        _reached(works) for works in by_size.values() if {"floor", "engine", "sql_asof"} <= works.keys() and works["floor"]["millions"] >= 1
+    ]
+    return [*lines, ""]
+
+
+def _reached(works: dict[str, Result]) -> str:
+    floor, engine = works["floor"], works["engine"]
+    best = min((works[n] for n in ("sql_asof", "sql_group") if n in works), key=lambda r: float(r["seconds"]))
+    third = best["seconds"] / 3
+    return (
+        f"- {_size(floor)}: a third of the best bare SQL is {third:.2f} s; the floor alone takes {floor['seconds']:.2f} s"
+        f"{', so that nothing written in Python or SQL reaches it' if third < floor['seconds'] else ''}. Closebook takes "
+        f"{engine['seconds']:.2f} s. "
+        f"What lies above the floor is {_above(engine, floor) / _above(best, floor):.2f} of what it is for the SQL."
+    )
+
+
+def _above(r: Result, floor: Result) -> float:
+    return max(float(r["seconds"]) - float(floor["seconds"]), 1e-9)
 
 
 def _about(r: Result) -> str:
     m = r["machine"]
     packages = ", ".join(f"{name} {m[name]}" for name in ("duckdb", "polars", "numpy", "pandas"))
     return (
-        f"- {r['millions']} M postings ({r['layout']} order), {r['date']}: {m['cores']} cores, {m['memory_gb']} GB, "
+        f"- {_size(r)} postings ({r['layout']} order), {r['date']}: {m['cores']} cores, {m['memory_gb']} GB, "
         f"Python {m['python']}, {packages}; up to {r['rounds']} rounds; "
         f"load of the machine {r['load']}" + (": not alone, so that seconds and ratios are rough" if r["load"] > m["cores"] else "")
     )
@@ -67,7 +121,7 @@ def svg(results: list[Result]) -> str:
     for n, r in enumerate(results):
         y = 30 + n * bar
         colour = {"engine": "#1f6f54", "floor": "#999999"}.get(r["work"], "#c9a227")
-        parts.append(f'<text x="8" y="{y + 13}">{r["millions"]} M · {escape(SAYS[r["work"]].split(":")[0])} ({escape(r["work"])})</text>')
+        parts.append(f'<text x="8" y="{y + 13}">{_size(r)} · {escape(SAYS[r["work"]].split(":")[0])} ({escape(r["work"])})</text>')
         parts.append(f'<rect x="{left}" y="{y}" width="{unit * r["ratio_floor"]:.1f}" height="{bar - 6}" fill="{colour}"/>')
         text = f"{r['ratio_floor']:.2f} × ({r['seconds']:.2f} s)"
         parts.append(f'<text x="{left + unit * r["ratio_floor"] + 6:.1f}" y="{y + 13}">{text}</text>')

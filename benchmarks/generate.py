@@ -34,6 +34,7 @@ END = START + timedelta(days=DAYS)
 AN_ACCOUNT = 1_000  # postings
 A_PORTFOLIO = 100  # accounts
 CHUNK = 1_000_000
+SAME_ACCOUNTS, A_DAY = 10_000, 27_397  # of a book whose last day is as large however long its history is
 ASSETS = ("BTC", "ETH", "SOL", "USD", "ADA", "XRP", "LTC", "DOT", "EUR", "LINK")
 LAYOUTS = ("time", "pulled", "accounts")
 RECORDED = END + timedelta(hours=1)
@@ -44,19 +45,22 @@ class Feed:
     """Chunks of postings in time order; each account's balance goes on where the chunk before left it."""
 
     postings: int
+    fixed: int | None = None  # accounts; else in proportion
     seed: int = 7
 
     def __post_init__(self) -> None:
-        self.accounts = max(self.postings // AN_ACCOUNT, 1)
+        self.accounts = self.fixed or max(self.postings // AN_ACCOUNT, 1)
         self.rng = np.random.default_rng(self.seed)
         self.balance = np.zeros(self.accounts, dtype=np.int64)  # 10^-8 units
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         chunks = max(self.postings // CHUNK, 1)
-        span = int(timedelta(days=DAYS) / timedelta(microseconds=1))
-        edges = np.linspace(0, span, chunks + 1).astype(np.int64) + int(START.timestamp()) * 1_000_000
+        last = END if self.fixed is None else END - timedelta(days=1)
+        edges = np.linspace(_micros(START), _micros(last), chunks + 1).astype(np.int64)
         for n in range(chunks):
             yield self._chunk(min(CHUNK, self.postings), int(edges[n]), int(edges[n + 1]))
+        if self.fixed is not None:
+            yield self._chunk(A_DAY, _micros(last), _micros(END))
 
     def _chunk(self, size: int, since: int, until: int) -> pl.DataFrame:
         account = self.rng.integers(0, self.accounts, size)
@@ -80,6 +84,10 @@ class Feed:
         return after
 
 
+def _micros(at: datetime) -> int:
+    return int(at.timestamp()) * 1_000_000
+
+
 INSERT = """
     INSERT INTO postings SELECT account::INTEGER + 1, make_timestamptz(moment), position,
         concat('e', moment), 'match',
@@ -92,11 +100,11 @@ PAGE = "md5((moment // 86400000000)::VARCHAR) || md5((account // 100)::VARCHAR)"
 PULLED = "make_timestamptz((moment // 86400000000 + 1) * 86400000000 + 3600000000)"
 
 
-def generate(path: Path, postings: int, layout: str = "time") -> None:
-    """Write the book; `path` must not exist yet."""
+def generate(path: Path, postings: int, layout: str = "time", accounts: int | None = None) -> None:
+    """Write the book; `path` must not exist yet. With `accounts` it has so many, and a last day of its own size."""
     warehouse = Warehouse(path, memory_limit="8GB")
     con = warehouse._con
-    feed = Feed(postings)
+    feed = Feed(postings, accounts)
     _write(warehouse, _registers(feed.accounts))
     if layout == "time":
         for chunk in feed:

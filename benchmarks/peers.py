@@ -1,6 +1,15 @@
-"""The same rows by other means: pure DuckDB two ways, Polars, pandas. They are given every benefit: no check of any chain."""
+"""The same rows by other means: pure DuckDB three ways, Polars, pandas, hledger.
+
+All but `SQL_WHOLE` are given every benefit: they carry forward what the venue last reported, and look at no amount. `SQL_WHOLE`
+makes what Closebook makes in any book: the balance from opening and amounts, beside the venue's own, and the row's marks.
+"""
 
 from __future__ import annotations
+
+import subprocess
+from datetime import date
+from pathlib import Path
+from typing import IO
 
 import duckdb
 import polars as pl
@@ -9,7 +18,7 @@ from pipelines.book import Facts
 from pipelines.tables import DAILY_BALANCES, Table
 
 _ROW = """
-    SELECT calendar, day, account_id, as_of, balance, balance AS reported_balance, pending AS pending_balance, last_event_at,
+    SELECT calendar, day, account_id, as_of, reported AS balance, reported AS reported_balance, pending AS pending_balance, last_event_at,
         least(read_through, as_of) AS read_through, if(read_through >= as_of, 'NOT_TESTED', 'STALE') AS balance_status,
         'NOT_TESTED' AS movements_status, if(read_through >= as_of, NULL, 'READ_BEFORE_AS_OF') AS status_reasons
 """
@@ -20,29 +29,41 @@ _OPENED = """
             USING (portfolio, native_code)
     )
 """
+_LIVE = "SELECT *, epoch_us(occurred_at) * 1024 + position AS place FROM postings WHERE retired_at IS NULL"
+"""As-of joins and arg_max know one order only; without the position, of rows that share an instant any may win."""
 SQL_ASOF = f"""
-    WITH {_OPENED}, wanted AS (SELECT * FROM days CROSS JOIN opened WHERE opened_at < as_of)
+    WITH {_OPENED}, wanted AS (SELECT *, epoch_us(as_of) * 1024 AS edge FROM days CROSS JOIN opened WHERE opened_at < as_of)
     {_ROW} FROM (
-        SELECT w.*, coalesce(p.balance_after, w.amount) AS balance, p.pending_after AS pending, p.occurred_at AS last_event_at
-        FROM wanted w ASOF LEFT JOIN (FROM postings WHERE retired_at IS NULL) p
-            ON w.account_id = p.account_id AND p.occurred_at < w.as_of
+        SELECT w.*, coalesce(p.balance_after, w.amount) AS reported, p.pending_after AS pending, p.occurred_at AS last_event_at
+        FROM wanted w ASOF LEFT JOIN ({_LIVE}) p ON w.account_id = p.account_id AND p.place < w.edge
     ) ORDER BY calendar, day, account_id
 """
-SQL_GROUP = f"""
-    WITH {_OPENED},
-    last_of_day AS (
-        SELECT account_id, occurred_at::DATE AS day, arg_max(balance_after, (occurred_at, position)) AS balance,
-            arg_max(pending_after, (occurred_at, position)) AS pending, max(occurred_at) AS last_event_at
-        FROM postings WHERE retired_at IS NULL GROUP BY ALL
-    )
-    {_ROW} FROM (
-        SELECT calendar, day, as_of, account_id, read_through,
-            coalesce(last_value(l.balance IGNORE NULLS) OVER past, amount) AS balance,
+_LAST_OF_DAY = """
+        SELECT account_id, occurred_at::DATE AS day, arg_max(balance_after, place) AS balance,
+            arg_max(pending_after, place) AS pending, max(occurred_at) AS last_event_at
+"""
+_FILLED = """
+            coalesce(last_value(l.balance IGNORE NULLS) OVER past, amount) AS reported,
             last_value(l.pending IGNORE NULLS) OVER past AS pending,
             last_value(l.last_event_at IGNORE NULLS) OVER past AS last_event_at
         FROM days CROSS JOIN opened LEFT JOIN last_of_day l USING (account_id, day)
         WINDOW past AS (PARTITION BY account_id ORDER BY day)
     ) ORDER BY calendar, day, account_id
+"""
+SQL_GROUP = f"""
+    WITH {_OPENED}, last_of_day AS ({_LAST_OF_DAY} FROM ({_LIVE}) GROUP BY ALL)
+    {_ROW} FROM (SELECT calendar, day, as_of, account_id, read_through, {_FILLED}
+"""
+SQL_WHOLE = f"""
+    WITH {_OPENED}, last_of_day AS ({_LAST_OF_DAY}, sum(amount) AS moved FROM ({_LIVE}) GROUP BY ALL)
+    SELECT calendar, day, account_id, as_of, balance, reported AS reported_balance, pending AS pending_balance, last_event_at,
+        least(read_through, as_of) AS read_through, if(read_through >= as_of, 'NOT_TESTED', 'STALE') AS balance_status,
+        'NOT_TESTED' AS movements_status,
+        nullif(concat_ws(';', if(read_through < as_of, 'READ_BEFORE_AS_OF', NULL), if(balance <> reported, 'CHAIN_BREAK', NULL),
+            if(balance < 0, 'NEGATIVE_BALANCE', NULL)), '') AS status_reasons
+    FROM (
+        SELECT calendar, day, as_of, account_id, read_through, (amount + coalesce(sum(moved) OVER past, 0))::DECIMAL(38,18) AS balance,
+            {_FILLED}
 """
 
 
@@ -101,3 +122,19 @@ def pandas_asof(facts: Facts, days: pl.DataFrame) -> pl.DataFrame:
     merged = pd.merge_asof(left, right, left_on="as_of", right_on="occurred_at", by="account_id", allow_exact_matches=False)
     row = pl.Series(merged["row"].to_numpy(), nan_to_null=True).cast(pl.UInt32)
     return _finished(wanted.hstack(postings.drop("account_id").select(pl.all().gather(row)))).sort("calendar", "day", "account_id")
+
+
+def journal(facts: Facts, entries: IO[str]) -> None:
+    """Openings and postings as hledger reads them: one transaction an entry, without rounding."""
+    for account, amount, at in facts.held.select("account_id", "opening", "opened_at").iter_rows():
+        entries.write(f"{at:%Y-%m-%d} opening\n    a{account}  {amount:f} X\n    equity\n\n")
+    postings = facts.source.sql(f"SELECT occurred_at, account_id, amount FROM postings WHERE {facts.live} ORDER BY ALL")
+    for at, account, amount in postings.iter_rows():
+        entries.write(f"{at:%Y-%m-%d} entry\n    a{account}  {amount:f} X\n    equity\n\n")
+
+
+def hledger(file: Path, first: date, after: date) -> str:
+    """The balance of every account at the end of every day, as CSV."""
+    words = ["balance", "--daily", "--historical", "--empty", "--no-total", "-O", "csv", "-c", "1.000000000000000000 X"]
+    asked = ["hledger", "-f", str(file), *words, "-b", f"{first}", "-e", f"{after}", "^a"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout

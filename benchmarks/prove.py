@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -64,8 +65,8 @@ def main(millions: int) -> None:
             generating.join()
             warehouse = Warehouse(path, memory_limit="1GB")
             changed = warehouse.sql("SELECT account_id FROM accounts ORDER BY account_id").with_columns(since=pl.lit(BEGINNING))
-            reading, rows = best(lambda w=warehouse: read(w))
-            proving_, found = best(lambda w=warehouse, c=changed: prove(w, c))
+            reading, rows = best(partial(read, warehouse))
+            proving_, found = best(partial(prove, warehouse, changed))
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
             sys.stdout.write(
                 f"{layout:>8}: {rows:,} postings read in {reading:.2f} s, proved in {proving_:.2f} s "
