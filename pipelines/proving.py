@@ -204,7 +204,7 @@ def _live(warehouse: Warehouse, last: datetime) -> pl.DataFrame:
         "FROM pulls WHERE kind = 'ACCOUNT' GROUP BY portfolio) "
         "SELECT account_id, b.portfolio, native_code, scope, amount, b.asked_at, until FROM venue_balances AS b "
         "JOIN newest USING (portfolio, asked_at) JOIN accounts USING (portfolio, native_code) JOIN walked USING (portfolio) "
-        f"WHERE scope IN ('account', 'pending') AND walked.at > {moment(last)} ORDER BY account_id, scope"
+        f"WHERE scope IN ('account', 'pending', 'sub_accounts') AND walked.at > {moment(last)} ORDER BY account_id, scope"
     )
 
 

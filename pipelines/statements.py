@@ -29,10 +29,18 @@ from pipelines.tables import CALENDARS, PORTFOLIOS
 By = Literal["portfolio", "asset"]
 
 _LIVE = """
-    SELECT portfolio, native_code, scope, amount, asked_at FROM venue_balances
-    WHERE recorded_at <= ? AND scope <> 'account'
-    QUALIFY row_number() OVER (PARTITION BY portfolio, native_code, scope ORDER BY recorded_at DESC, asked_at DESC) = 1
-    ORDER BY portfolio, scope, native_code
+    WITH live AS (
+        SELECT portfolio, native_code, scope, amount, asked_at FROM venue_balances WHERE recorded_at <= $1
+        QUALIFY row_number() OVER (PARTITION BY portfolio, native_code, scope ORDER BY recorded_at DESC, asked_at DESC) = 1
+    ), tied AS (
+        SELECT portfolio, native_code, theirs FROM tie_outs WHERE recorded_at <= $1 AND kind = 'BALANCE'
+        QUALIFY row_number() OVER (PARTITION BY portfolio, native_code ORDER BY recorded_at DESC) = 1 AND outcome <> 'DIFFERS'
+    ), main AS (SELECT portfolio, native_code, amount AS main FROM live WHERE scope = 'account')
+    SELECT portfolio, native_code,
+        CASE WHEN scope = 'sub_accounts' AND amount <> 0 AND theirs = coalesce(main, 0) + amount THEN 'booked' ELSE scope END AS scope,
+        amount, asked_at
+    FROM live LEFT JOIN main USING (portfolio, native_code) LEFT JOIN tied USING (portfolio, native_code)
+    WHERE scope <> 'account' ORDER BY portfolio, scope, native_code
 """
 
 
@@ -64,6 +72,7 @@ class Answer:
     source: Reader
     question: Question
     mark: Mark = DRAFT
+    superseded: Mapping[str, bytes] | None = None  # the files of the bundle it takes the place of
 
     @cached_property
     def snapshot(self) -> Snapshot:

@@ -247,7 +247,7 @@ TIE_OUTS = Table(
         Column("portfolio", TEXT, "whose"),
         Column("native_code", TEXT, "of which account; empty for all of the portfolio"),
         Column("kind", TEXT, "the live balance, what is pending, or how many entries there are", values=("BALANCE", "PENDING", "ENTRIES")),
-        Column("theirs", MONEY, "what the venue says"),
+        Column("theirs", MONEY, "what the venue says; of main account and sub-accounts together where the history ties out with both"),
         Column("ours", MONEY, "what our postings say", null=True),
         Column("outcome", TEXT, "EXPLAINED: an event on the way explains the difference", values=("AGREES", "EXPLAINED", "DIFFERS")),
         Column("asked_at", INSTANT, "when the venue was asked"),
@@ -358,7 +358,7 @@ VENUE_BALANCES = Table(
         Column(
             "scope",
             TEXT,
-            "account is in the book; the others are held beside it",
+            "account is in the book, sub_accounts where the history ties out with them; the others are held beside it",
             values=("account", "sub_accounts", "spot", "hold", "pending", "equity", "position"),
         ),
         Column("amount", MONEY, "units held"),

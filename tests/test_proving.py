@@ -12,10 +12,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import pull
+from pipelines import pull, statements
 from pipelines.pages import Page
 from pipelines.sandbox.serve import Sandbox
 from pipelines.tables import CHAIN_BREAKS, COMPLETENESS, DAILY_BALANCES, TIE_OUTS
+from pipelines.venues.cryptofuse.client import CryptofuseClient
 from tests.closing_once import House, house
 from tests.ledger_text import D, instant
 
@@ -203,3 +204,28 @@ def _less_one(page: Page) -> Page:
     if len(rows) > 6:
         del rows[6]  # newest first
     return replace(page, body=json.dumps(told).encode())
+
+
+@pytest.mark.parametrize(
+    ("main", "theirs", "told"), [("5.625", "5.625", "sub_accounts"), ("3.625", "5.625", "booked"), ("4.625", "4.625", None)]
+)
+def test_sub_accounts_are_in_the_book_where_the_history_ties_out_with_them(
+    tmp_path: Path, monkeypatch, main: str, theirs: str, told: str | None
+) -> None:
+    balances = CryptofuseClient.balances
+
+    async def two_are_in_sub_accounts(self):
+        return [
+            replace(page, body=json.dumps({"account": {"ETH": main}, "sub_accounts": {"ETH": "2"}}).encode())
+            for page in await balances(self)
+        ]
+
+    monkeypatch.setattr(CryptofuseClient, "balances", two_are_in_sub_accounts)
+    with closed(tmp_path, ledger()) as book:
+        [(figure, outcome)] = book.warehouse.sql(
+            "SELECT theirs, outcome FROM tie_outs WHERE portfolio = 'shop' AND kind = 'BALANCE'"
+        ).rows()
+        assert (figure, outcome) == (D(theirs), "AGREES" if told else "DIFFERS")
+        assert statuses(book, "shop")[11][0] == ("COMPLETE" if told else "EXCEPTION")
+        beside = book.warehouse.sql(statements._LIVE, book.warehouse.changed_at()).filter(portfolio="shop")
+        assert beside.select("native_code", "scope", "amount").rows() == [("ETH", told or "sub_accounts", D(2))]

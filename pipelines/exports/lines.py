@@ -20,6 +20,7 @@ LIVE = {
     "hold": "On hold (live, as reported then)",
     "pending": "Pending (live, as reported then)",
     "sub_accounts": "In sub-accounts (live, not in the book)",
+    "booked": "In sub-accounts (live, part of the balances above: the history ties out with them)",
     "spot": "Spot assets (live, not in the book)",
 }
 

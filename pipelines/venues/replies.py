@@ -88,10 +88,10 @@ def by_status(reply: Reply, said: str = "", code: str = "") -> VenueError | None
         return RateLimited(f"{reply.asked} was refused: too many requests{because}.", LATER, retry_after(reply))
     if reply.status == 408 or reply.status >= 500:
         return Unreachable(f"{reply.asked} answered {reply.status}{because}.", LATER)
-    return Refusal(f"{reply.asked} was refused with {reply.status}{because}.", _TODO.get(reply.status, CHECK), reply.status, code)
+    return Refusal(f"{reply.asked} was refused with {reply.status}{because}.", _REMEDIES.get(reply.status, CHECK), reply.status, code)
 
 
-_TODO = {
+_REMEDIES = {
     401: "Check the portfolio's key in the configuration.",
     403: "Check the key's rights, and whether the venue allows this address.",
 }

@@ -135,3 +135,28 @@ def test_a_live_balance_ties_out_to_the_chain_around_the_moment_it_was_asked_for
     got = tie_outs.tie_outs(told, states)
     assert got.select("kind", "theirs", "ours", "outcome").row(0) == ("BALANCE", D(live), D(7), outcome), case
     assert got.select("kind", "outcome").row(1) == ("PENDING", "EXPLAINED")
+
+
+@pytest.mark.parametrize(
+    ("case", "main", "beside", "told"),
+    [
+        ("the history runs over the main account", "7", "2", ("7", "AGREES")),
+        ("it runs over both", "5.5", "1.5", ("7", "AGREES")),
+        ("an event of both came in between", "7.5", "1.5", ("9", "EXPLAINED")),
+        ("it agrees with both now, and with the main account only earlier", "5", "2", ("7", "AGREES")),
+        ("both explain it: the main account does it alone", "9", "0", ("9", "EXPLAINED")),
+        ("neither does", "8", "3", ("8", "DIFFERS")),
+        ("nothing is told of the main account, and it runs over the others", None, "7", ("7", "AGREES")),
+        ("nothing is told of the main account, and it does not", None, "4", None),
+    ],
+)
+def test_a_history_says_by_its_own_balances_whether_it_runs_over_sub_accounts_too(case, main, beside, told) -> None:
+    asked = instant("2025-01-20T12:00:00Z")
+    states = pl.DataFrame(
+        [(1, None, D(5), None), (1, instant("2025-01-20T11:59:00Z"), D(7), None), (1, instant("2025-01-20T12:00:01Z"), D(9), None)],
+        schema=tie_outs.STATES,
+        orient="row",
+    )
+    scopes = [(1, scope, D(amount), asked) for scope, amount in (("account", main), ("sub_accounts", beside)) if amount is not None]
+    got = tie_outs.tie_outs(pl.DataFrame(scopes, schema=LIVE, orient="row"), states).select("theirs", "outcome").rows()
+    assert got == ([(D(told[0]), told[1])] if told else []), case

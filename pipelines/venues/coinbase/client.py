@@ -95,6 +95,7 @@ class CoinbaseClient(Caller):
         self._limit, self._patience = portfolio.page_size or PAGE_SIZE, patience
 
     async def balances(self) -> list[Page]:
+        """Every account with its total and what of it is on hold. What the single holds are for moves no balance: it is not asked."""
         page, reply = await self._door.page(Question("accounts", "/accounts"), self._auth)
         _list(reply)
         return [page]
