@@ -19,11 +19,12 @@ from pipelines import publications, recompute, verify
 from pipelines.book import Reader, Snapshot, at, newest_instants
 from pipelines.envelopes import ENVELOPE, Envelope, broken_link, require_key
 from pipelines.errors import UsageError
-from pipelines.exports import movements, paper, tabular, text
+from pipelines.exports import changes, movements, paper, tabular, text
 from pipelines.exports.bundle import MANIFEST, bundle, is_packed
 from pipelines.exports.model import RollForward, Statement
 from pipelines.exports.sheet import sheet
 from pipelines.home import Home, machine_errors, write_atomically
+from pipelines.revisions import difference
 from pipelines.statements import Answer, By, Question
 from pipelines.telling import telling
 
@@ -54,7 +55,7 @@ def form_of(answer: Answer, form: Format) -> bytes:
     return _rendered(answer.statement if q.since is None else answer.roll_forward, form)
 
 
-def _rendered(document: Statement | RollForward, form: Format) -> bytes:
+def _rendered(document: tabular.Document, form: Format) -> bytes:
     if form == "csv":
         return tabular.csv(document.rows)
     if form == "json":
@@ -63,7 +64,9 @@ def _rendered(document: Statement | RollForward, form: Format) -> bytes:
         return tabular.parquet(document)
     if form == "xlsx":
         return sheet(document)
-    return paper.pdf(document) if isinstance(document, Statement) else movements.pdf(document)
+    if isinstance(document, Statement):
+        return paper.pdf(document)
+    return movements.pdf(document) if isinstance(document, RollForward) else changes.pdf(document)
 
 
 def bundled(answer: Answer) -> bytes:
@@ -79,17 +82,27 @@ def about(answer: Answer) -> dict[str, object]:
 
 def contents(answer: Answer) -> dict[str, bytes]:
     """The files of a bundle, but for the manifest."""
-    statement, evidence = answer.statement, answer.evidence
-    files = {f"statement.{form}": _rendered(statement, form) for form in FORMS if form != "csv"}
-    files |= {f"by_{by}.csv": tabular.csv(replace(statement, by=by).rows) for by in ("portfolio", "asset")}
+    files = _tables(answer)
+    changed = difference(answer.heading, answer.superseded, files) if answer.superseded else None
+    statement = replace(answer.statement, difference=changed)
+    files |= {f"statement.{form}": _rendered(statement, form) for form in FORMS if form != "csv"}
     if answer.question.since is not None:
         files |= {f"roll_forward.{form}": _rendered(answer.roll_forward, form) for form in FORMS}
+    if changed:
+        files |= {f"difference.{form}": _rendered(changed, form) for form in FORMS if form != "parquet"}
+        files["causes.csv"] = tabular.csv(changed.causes)
+    return files | {"verify.py": getsource(verify).encode(), "recompute.py": getsource(recompute).encode()}
+
+
+def _tables(answer: Answer) -> dict[str, bytes]:
+    """The rows, and the evidence behind them."""
+    statement, evidence = answer.statement, answer.evidence
+    files = {f"by_{by}.csv": tabular.csv(replace(statement, by=by).rows) for by in ("portfolio", "asset")}
+    if answer.question.since is not None:
         files["evidence/event_columns.csv"] = tabular.csv(answer.roll_forward.annex)
     tables = ("accounts", "openings", "postings", "candles", "prices", "policies", "read_through", "daily_values", "suspense")
     files |= {f"evidence/{name}.csv": tabular.csv(getattr(evidence, name)) for name in tables}
-    files["evidence/history.csv"] = tabular.csv(statement.history)
-    files |= {"verify.py": getsource(verify).encode(), "recompute.py": getsource(recompute).encode()}
-    return files
+    return files | {"evidence/history.csv": tabular.csv(statement.history)}
 
 
 def write_all(source: Reader, question: Question, form: Format, folder: Path, both: bool) -> list[Path]:

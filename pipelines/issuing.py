@@ -16,7 +16,7 @@ from pipelines import decisions, filing, register
 from pipelines.book import Reader
 from pipelines.envelopes import ENVELOPE, Envelope, Signer, seal
 from pipelines.errors import UsageError
-from pipelines.exports.bundle import MANIFEST, manifest, pack
+from pipelines.exports.bundle import MANIFEST, manifest, pack, unpack
 from pipelines.exports.model import Mark
 from pipelines.exports.text import instant
 from pipelines.home import Home, locked, machine_errors, write_atomically
@@ -67,7 +67,15 @@ def issue(home: Home, newest: Publication, question: Question, by: str, reason: 
             versions[-1].words["number"] if versions else None,
             _lock_words(journal, told, question) if asked["state"] == "final" else None,
         )
-        return Issued(_made(home, Answer(told, question, mark), asked, mine[-1] if mine else None, by, reason, clock()), again=False)
+        answer = Answer(told, question, mark, _superseded(home, mark))
+        return Issued(_made(home, answer, asked, mine[-1] if mine else None, by, reason, clock()), again=False)
+
+
+def _superseded(home: Home, mark: Mark) -> dict[str, bytes] | None:
+    """The files of what it takes the place of, as they were issued."""
+    if mark.supersedes is None:
+        return None
+    return unpack(register.kept(home, register.find(Journal(home.journal), mark.supersedes).words["bundle_sha256"]))
 
 
 def _scope(record: Record) -> tuple[str, str]:
@@ -96,7 +104,10 @@ def state(journal: Journal, source: Publication, question: Question) -> str:
 
 def _lock_words(journal: Journal, source: Reader, question: Question) -> str | None:
     lock = decisions.lock_of(journal, source, question.calendar, question.as_of)
-    return None if lock is None else f"{lock.first} to {lock.last} by {lock.by}, as known at {instant(lock.known_at)}"
+    if lock is None:
+        return None
+    why = [r.words["reason"] for r in journal.records("LOCK") if r.words["day"] == str(lock.last) and r.by == lock.by][-1]
+    return f"{lock.first} to {lock.last} by {lock.by}, as known at {instant(lock.known_at)}: {why}"
 
 
 def _stem(source: Reader, question: Question) -> str:
@@ -136,8 +147,13 @@ def _made(home: Home, answer: Answer, asked: dict[str, str], before: Record | No
     return Journal(home.journal).append(register.KIND, by, {k: v for k, v in words.items() if v}, at)
 
 
-def asked_of(record: Record) -> tuple[Question, Mark]:
-    """What was asked, and how it stood: with its publication, all that its content is made from."""
+def answer_of(home: Home, source: Reader, record: Record) -> Answer:
+    """What its content was made from: rendered again, it has the same bytes."""
+    question, mark = _asked_of(record)
+    return Answer(source, question, mark, _superseded(home, mark))
+
+
+def _asked_of(record: Record) -> tuple[Question, Mark]:
     words = record.words
     portfolio, entity = (words["scope"] if words["scope_of"] == kind else None for kind in ("portfolio", "entity"))
     since = datetime.fromisoformat(words["since"]) if "since" in words else None

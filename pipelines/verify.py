@@ -36,6 +36,7 @@ def differences(path: Path) -> Found:
     rows = {name: csv.DictReader(io.StringIO(body.decode(), newline="")) for name, body in files.items() if name.endswith(".csv")}
     tables = {Path(name).stem: [{k: v.removeprefix("'") for k, v in r.items()} for r in read] for name, read in rows.items()}
     yield from numbers(tables, json.loads(files["statement.json"]))
+    yield from changes(tables["difference"], json.loads(files["difference.json"])) if "difference" in tables else ()
     yield from movements(tables, json.loads(files["roll_forward.json"])) if "roll_forward" in tables else ()
 
 
@@ -90,6 +91,15 @@ def numbers(tables: dict[str, list[Row]], said: Row) -> Found:
         yield "statement.json: its rows are not those of the CSV"
     days = [d for d in tables["daily_values"] if any(d[c] != rows.get(key(d), d)[c] for c in ("balance", "price", "value"))]
     yield from (f"evidence/daily_values.csv: {' '.join(key(d))}" for d in days)
+
+
+def changes(lines: list[Row], said: Row) -> Found:
+    """The lines of a revision add up to the change of each total."""
+    for t in said["totals"]:
+        mine = [line for line in lines if (line["entity"], line["currency"]) == (t["entity"], t["currency"])]
+        parts = [D(line[c] or 0) for line in mine for c in ("quantity_effect", "price_effect", "separate")]
+        if not D(t["value_new"]) - D(t["value_old"]) == D(t["change"]) == sum(D(line["change"] or 0) for line in mine) == sum(parts):
+            yield f"difference.json: change of {t['entity']} {t['currency']}"
 
 
 def movements(tables: dict[str, list[Row]], said: Row) -> Found:

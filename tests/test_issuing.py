@@ -12,20 +12,22 @@ import zipfile
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pipelines import filing, issuing, publications, register
+from pipelines import tables as t
 from pipelines.envelopes import ENVELOPE, Envelope, broken_link
 from pipelines.errors import UsageError
-from pipelines.exports.bundle import pack
-from pipelines.statements import Answer
+from pipelines.exports.bundle import bundle, pack
+from pipelines.statements import Answer, Question
 from pipelines.tables import STATEMENTS
 from pipelines.warehouse import Warehouse
 from tests.exports import january
 from tests.exports.conftest import january_book  # noqa: F401  # the fixture
 from tests.exports.forms import words_of
 from tests.issued import Issuer
-from tests.ledger_text import instant
+from tests.ledger_text import D, instant, rows
 
 
 @pytest.fixture
@@ -85,9 +87,8 @@ def test_asked_for_again_the_stored_bytes_are_the_answer(issuer: Issuer, tmp_pat
 def test_rendered_again_from_its_record_it_has_the_same_bytes(issuer: Issuer, tmp_path: Path) -> None:
     issuer.lock()
     issued = issuer.issue(since=january.OPEN)
-    question, mark = issuing.asked_of(issued.record)
     with publications.version(issuer.home, int(issued.record.words["publication_id"])) as source:
-        again = filing.contents(Answer(source, question, mark))
+        again = filing.contents(issuing.answer_of(issuer.home, source, issued.record))
     stored = files_of(issuer.bundle(issued, tmp_path))
     assert {name: body for name, body in stored.items() if name not in ("manifest.json", ENVELOPE)} == again
 
@@ -144,7 +145,7 @@ def test_a_pinned_key_is_the_issuers_or_nobodys(issuer: Issuer, tmp_path: Path, 
     with pytest.raises(UsageError, match="is no public key"):
         filing.checked([path], key="ed25519:nonsense")
     with publications.newest(issuer.home) as newest:
-        filing.write(Answer(newest, issuing.asked_of(issuer.issue().record)[0]), "bundle", tmp_path / "draft")
+        filing.write(Answer(newest, Question(january.CLOSE, entity="acme")), "bundle", tmp_path / "draft")
     [draft] = (tmp_path / "draft").iterdir()
     assert "was never issued" in filing.checked([draft], key=key).wrong
 
@@ -185,3 +186,54 @@ def test_the_register_is_a_table_of_the_book(issuer: Issuer, tmp_path: Path) -> 
         assert rows == [("ACME-2025-01/1", "superseded", None, "ann"), ("ACME-2025-01/2", "final", "ACME-2025-01/1", "ann")]
     finally:
         warehouse.close()
+
+
+def revised(folder: Path, **changed: pl.DataFrame) -> Path:
+    """January as it was known two weeks later: another publication."""
+    known = {"known_through": instant("2025-02-20T09:00:00Z"), "publication_id": 431}
+    publication = january.PUBLICATIONS.with_columns(
+        **{name: pl.lit(said).cast(january.PUBLICATIONS.schema[name]) for name, said in known.items()}
+    )
+    return january.write(folder / "000431.duckdb", publications=publication, **changed)
+
+
+LATE = """
+    account_id | occurred_at                 | position | event_id | event_type | amount | balance_after | recorded_at
+    1          | 2025-01-30T22:10:04Z        | 0        | 1002     | fee        | -0.05  | 12.45         | 2025-02-19
+"""
+
+
+def test_a_revision_says_what_changed_and_why(issuer: Issuer, tmp_path: Path) -> None:
+    issuer.lock()
+    first = issuer.bundle(issuer.issue(), tmp_path)
+    kept = first.read_bytes()
+    late = rows(t.POSTINGS, LATE, page_sha256="6a" * 32)
+    dearer = pl.when(pl.col("product_id") == "ETH-USD", pl.col("start") == instant("2025-01-31T14:00:00Z")).then(pl.col("close") + 10)
+    candles = january.candles().with_columns(close=dearer.otherwise("close").cast(t.MONEY))
+    issuer.publish(revised(tmp_path, postings=pl.concat([january.POSTINGS, late]), candles=candles))
+    issuer.lock()
+    second = issuer.issue()
+    assert second.number == "ACME-2025-01/2"
+    path = issuer.bundle(second, tmp_path)
+    files = files_of(path)
+    told = json.loads(files["difference.json"])
+    lines = {(r["portfolio"], r["native_code"]): r for r in told["rows"]}
+    assert {key: r["causes"] for key, r in lines.items()} == {("treasury", "BTC"): "2", ("treasury", "ETH"): "1", ("shop", "ETH"): "1"}
+    btc = lines["treasury", "BTC"]
+    assert (btc["balance_old"], btc["balance_new"], btc["price_effect"]) == ("12.5", "12.45", "0")
+    assert btc["quantity_effect"] == btc["change"]
+    [total] = [r for r in told["totals"] if r["currency"] == "USD"]
+    assert (total["unexplained"], D(total["change"])) == ("0", sum(D(r["change"]) for r in told["rows"]))
+    assert [(c["kind"], c["at"]) for c in told["causes"]] == [("CANDLE", "2025-01-31T14:00:00Z"), ("LATE_ENTRY", "2025-01-30T22:10:04Z")]
+    paper = words_of(files["statement.pdf"])
+    assert "No. ACME-2025-01/2 supersedes No. ACME-2025-01/1" in paper
+    assert "(publication 412) → 2025-02-20 09:00:00Z (publication 431). Policies: unchanged." in paper
+    assert {"difference.csv", "difference.xlsx", "difference.pdf", "causes.csv"} <= set(files)
+    assert (first.read_bytes(), filing.checked([path, first]).wrong) == (kept, "")
+    with publications.newest(issuer.home) as source:
+        assert filing.contents(issuing.answer_of(issuer.home, source, second.record)).items() <= files.items()
+    files["difference.csv"] = files["difference.csv"].replace(b"12.45", b"12.46")
+    files["difference.json"] = files["difference.json"].replace(f'"change": "{total["change"]}"'.encode(), b'"change": "-1"')
+    del files["manifest.json"], files[ENVELOPE]
+    path.write_bytes(bundle({}, files))
+    assert filing.first_difference(path).startswith("difference.json: change of acme USD")

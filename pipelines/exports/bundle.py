@@ -33,10 +33,15 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
+def unpack(archive: bytes) -> dict[str, bytes]:
+    """Its files by name."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
 def is_packed(archive: bytes) -> bool:
     """Whether every byte between and around the files, too, is the one we write."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        return pack({name: opened.read(name) for name in opened.namelist()}) == archive
+    return pack(unpack(archive)) == archive
 
 
 def manifest(about: Mapping[str, object], files: Mapping[str, bytes]) -> bytes:

@@ -75,6 +75,22 @@ class Heading:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """What a revision changed: figures of both statements, line by line, and what is behind each change."""
+
+    heading: Heading
+    before: Mapping[str, object]  # what the manifest of the superseded one says of it
+    lines: pl.DataFrame  # one per account and currency that changed
+    totals: pl.DataFrame  # per entity and currency: old, new, what the lines say of the change, and what they do not
+    causes: pl.DataFrame  # numbered, as the lines name them
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """Exactly the columns of the CSV."""
+        return self.lines
+
+
+@dataclass(frozen=True)
 class Statement:
     """Balances and indicative values at one instant, by portfolio or by asset."""
 
@@ -93,6 +109,7 @@ class Statement:
     policies: pl.DataFrame
     controls: Mapping[str, int | str]  # counts to check a copy by
     history: pl.DataFrame  # value per closed day, entity and currency, for the chart
+    difference: Difference | None = None  # from the one it supersedes
 
     @property
     def lines(self) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from pipelines.exports import blocks as b
 from pipelines.exports.display import NONE, instant, name, number, price, title, units
 from pipelines.exports.lines import grouped, money
 from pipelines.exports.model import INDICATIVE, NO_GAINS, RollForward
-from pipelines.exports.paper import identity, recorded, scope
+from pipelines.exports.naming import identity, recorded, scope
 
 OTHER = "other: "
 ABREAST = 6

@@ -8,11 +8,12 @@ from typing import Any
 import polars as pl
 
 from pipelines.exports import blocks as b
-from pipelines.exports import drawing
-from pipelines.exports.display import instant, name, number, units
+from pipelines.exports import changes, drawing
+from pipelines.exports.display import name, number, units
 from pipelines.exports.lines import BASES, MARKS, marks_of, money, tables
 from pipelines.exports.method import EXPLAINER
-from pipelines.exports.model import INDICATIVE, NO_GAINS, Heading, Statement
+from pipelines.exports.model import INDICATIVE, NO_GAINS, Statement
+from pipelines.exports.naming import identity, recorded, scope
 
 BARS = 12
 
@@ -20,23 +21,9 @@ BARS = 12
 def pdf(statement: Statement) -> bytes:
     """The statement on paper."""
     heading = statement.heading
-    blocks = [*_cover(statement), b.page(), *tables(statement), *_charts(statement), b.page(), *_explainer()]
+    revised = [b.page(), *changes.blocks(statement.difference)] if statement.difference else []
+    blocks = [*_cover(statement), *revised, b.page(), *tables(statement), *_charts(statement), b.page(), *_explainer()]
     return b.pdf("Balance statement", f"Balance statement · {scope(heading)} · {heading.close}", identity(heading), blocks, heading.as_of)
-
-
-def scope(heading: Heading) -> str:
-    return "all portfolios" if heading.scope_of == "all" else f"{heading.scope_of} {heading.scope}"
-
-
-def identity(heading: Heading) -> str:
-    return f"{heading.mark.words} · publication {heading.publication} · policies {heading.policies_sha256[:8]}"
-
-
-def recorded(heading: Heading) -> str:
-    return (
-        f"Information recorded up to {instant(heading.known_at)}, publication {heading.publication}, "
-        f"policies {heading.policies_sha256[:8]}, {heading.software}"
-    )
 
 
 def _cover(statement: Statement) -> Iterator[b.Block]:

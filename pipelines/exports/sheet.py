@@ -15,15 +15,15 @@ import polars as pl
 import xlsxwriter  # type: ignore[import-untyped]  # ships no types
 
 from pipelines.exports.display import title
-from pipelines.exports.model import FOOTER, INDICATIVE, NO_GAINS, RollForward, Statement
-from pipelines.exports.tabular import about
+from pipelines.exports.model import FOOTER, INDICATIVE, NO_GAINS, Difference, Statement
+from pipelines.exports.tabular import Document, about
 from pipelines.exports.text import instant, plain
 
 _MOST = 32_000  # characters of a cell; a spreadsheet takes 32,767
 _OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 
 
-def sheet(document: Statement | RollForward) -> bytes:
+def sheet(document: Document) -> bytes:
     """The workbook's bytes."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, _OPTIONS) as book:
@@ -41,23 +41,25 @@ def sheet(document: Statement | RollForward) -> bytes:
     return out.getvalue()
 
 
-def _title(document: Statement | RollForward) -> str:
-    return "Balance statement" if isinstance(document, Statement) else "Roll-forward"
+def _title(document: Document) -> str:
+    return "Balance statement" if isinstance(document, Statement) else "Difference" if isinstance(document, Difference) else "Roll-forward"
 
 
-def _sheets(document: Statement | RollForward) -> dict[str, pl.DataFrame]:
+def _sheets(document: Document) -> dict[str, pl.DataFrame]:
     if isinstance(document, Statement):
         return {
             "Statement": document.lines, "Totals": document.totals, "Unpriced": document.unpriced, "Zero balances": document.zero,
             "Live": document.live, "Portfolios": document.portfolios, "Prices": document.prices, "Policies": document.policies,
         }  # fmt: skip
+    if isinstance(document, Difference):
+        return {"Changes": document.lines, "Totals": document.totals, "Causes": document.causes}
     return {
         "Roll-forward": document.rows, "Value bridge": document.bridge, "Bridge totals": document.bridge_totals,
         "Own transfers": document.own_transfers, "Annex": document.annex,
     }  # fmt: skip
 
 
-def _cover(book: Any, document: Statement | RollForward, styles: Mapping[str, Any]) -> None:
+def _cover(book: Any, document: Document, styles: Mapping[str, Any]) -> None:
     page = book.add_worksheet("Cover")
     page.set_column(0, 0, 28)
     page.set_column(1, 1, 100)

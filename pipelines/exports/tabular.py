@@ -9,10 +9,13 @@ from collections.abc import Mapping
 import polars as pl
 
 from pipelines.exports import text
-from pipelines.exports.model import RollForward, Statement
+from pipelines.exports.model import Difference, RollForward, Statement
+
+Document = Statement | RollForward | Difference
 
 _LISTS = ("rows", "subtotals", "totals", "unpriced", "zero", "portfolios", "live", "prices", "policies")
 _MOVEMENT_LISTS = ("rows", "bridge", "bridge_totals", "own_transfers", "annex")
+_CHANGES = ("rows", "totals", "causes")
 
 
 def csv(rows: pl.DataFrame) -> bytes:
@@ -20,25 +23,33 @@ def csv(rows: pl.DataFrame) -> bytes:
     return text.csv(text.defused(rows)).encode()
 
 
-def json_of(document: Statement | RollForward) -> bytes:
+def read(body: bytes) -> pl.DataFrame:
+    """A CSV of ours, every cell the text that was there before it was defused; empty is null."""
+    cells = pl.read_csv(io.BytesIO(body), infer_schema=False)
+    return cells.with_columns(pl.all().str.strip_prefix("'"))
+
+
+def json_of(document: Document) -> bytes:
     """One object: what it is about, then its lists."""
-    names = _LISTS if isinstance(document, Statement) else _MOVEMENT_LISTS
+    names = _LISTS if isinstance(document, Statement) else _CHANGES if isinstance(document, Difference) else _MOVEMENT_LISTS
     return text.to_json(about(document), **{name: getattr(document, name) for name in names}).encode()
 
 
-def parquet(document: Statement | RollForward) -> bytes:
+def parquet(document: Document) -> bytes:
     """The rows with exact decimals; what they are about, and the totals, in the file's own metadata."""
     out = io.BytesIO()
-    facts = text.to_json(about(document), totals=document.totals if isinstance(document, Statement) else document.bridge_totals)
+    facts = text.to_json(about(document), totals=document.bridge_totals if isinstance(document, RollForward) else document.totals)
     document.rows.write_parquet(out, metadata={"closebook": facts})
     return out.getvalue()
 
 
-def about(document: Statement | RollForward) -> Mapping[str, object]:
+def about(document: Document) -> Mapping[str, object]:
     """The heading, and what kind of document it is."""
     facts = document.heading.facts()
     if isinstance(document, Statement):
         return facts | {"document": "balances", "by": document.by, "controls": dict(document.controls)}
+    if isinstance(document, Difference):
+        return facts | {"document": "difference", "before": dict(document.before)}
     return facts | {"document": "roll-forward", "from": document.since, "columns": list(document.columns)}
 
 
