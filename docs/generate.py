@@ -163,7 +163,7 @@ def views() -> Iterator[str]:
     for of in tables.TABLES.values():
         con.execute(of.ddl())
     files = {path.stem: path.read_text(encoding="utf-8") for path in sorted((publications.SQL / "views").glob("*.sql"))}
-    publications._create_views(con, dict(files))
+    publications.create_views(con)
     for name, text in files.items():
         described = con.execute(f'DESCRIBE "{name}"').fetchall()
         columns = ", ".join(f"`{column}` {kind.replace('TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ')}" for column, kind, *_ in described)

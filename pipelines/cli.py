@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,7 +16,7 @@ import typer
 
 from pipelines import __version__, inbox, outgoing, upkeep
 from pipelines.errors import ClosebookError, MachineError, UsageError
-from pipelines.options import ConfigOption, HomeOption, config_of, day_of, home_of
+from pipelines.options import ConfigOption, HomeOption, config_of, day_of, home_of, instant_of
 from pipelines.reports import commands as reports
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ def statement(
 ) -> None:
     """Write a statement, or issue it; a file that exists is never overwritten, other numbers are the next version."""
     from pipelines import filing, publications, statements
+    from pipelines.telling import telling
 
     opened = last = None
     if month:
@@ -126,12 +127,13 @@ def statement(
             opened, last = statements.month(newest, day_of(f"{month}-01"), calendar)
     with _telling(home, last.isoformat() if last else as_of, day, calendar, known_at) as (told, moment, known):
         whose = statements.whose(told, portfolio, entity)
-        asked = statements.Question(moment, known, portfolio, by, calendar, _instant(since, "--from") if since else opened, whose)
+        asked = statements.Question(moment, known, portfolio, by, calendar, instant_of(since, "--from") if since else opened, whose)
         if issued_by is not None:
             outgoing.issue(home_of(home), asked, issued_by, reason, out)
             return
-        for path in filing.write_all(told, asked, form, out, both=since is None):
-            print(path)
+        with telling(home_of(home), told, asked.since or moment, calendar, known) as opening:
+            for path in filing.write_all(told, asked, form, out, both=since is None, opened=opening):
+                print(path)
 
 
 @app.command()
@@ -190,7 +192,7 @@ def sandbox(
     """The three venues on loopback, replaying a dataset, until stopped."""
     from pipelines.sandbox.serve import run_forever
 
-    run_forever(dataset, port, _instant(now, "--now") if now else None, faults, write_config)
+    run_forever(dataset, port, instant_of(now, "--now") if now else None, faults, write_config)
 
 
 @app.command()
@@ -246,7 +248,7 @@ def _telling(
     book = home_of(home)
     with publications.newest(book) as newest:
         moment = _moment(newest, as_of, day, calendar)
-        known = _instant(known_at, "--known-at") if known_at else None
+        known = instant_of(known_at, "--known-at") if known_at else None
         with telling(book, newest, moment, calendar if day else None, known) as told:
             yield told, moment, known
 
@@ -257,25 +259,8 @@ def _moment(newest: Publication, as_of: str | None, day: str | None, calendar: s
     if (as_of is None) == (day is None):
         raise UsageError("Which instant?", "Give either --as-of 2025-02-01T00:00:00Z or --day 2025-01-31.")
     if as_of:
-        return _instant(as_of, "--as-of")
-    return _instant(book.instant_of(newest, day_of(day or ""), calendar).isoformat(), "--day")
-
-
-def _instant(text: str, option: str) -> datetime:
-    from pipelines.config import EARLIEST
-
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None or (moment.microsecond and option != "--known-at"):
-            raise ValueError(text)
-        moment = moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text!r} is not an instant in whole seconds.", "Write it as 2025-02-01T00:00:00Z.") from None
-    if moment.date() < EARLIEST:
-        raise UsageError(f"{option} {text} lies before any book.", "Ask for a later one.")
-    if moment > datetime.now(UTC) and option != "--now":
-        raise UsageError(f"{option} {text} lies in the future.", "Ask for one that has passed.")
-    return moment
+        return instant_of(as_of, "--as-of")
+    return instant_of(book.instant_of(newest, day_of(day or ""), calendar).isoformat(), "--day")
 
 
 def _show_newest(home: Home) -> None:

@@ -71,6 +71,7 @@ Name = Annotated[str, Field(pattern=NAME), AfterValidator(_not_all)]
 Url = Annotated[str, AfterValidator(_http_url)]
 Code = Annotated[str, Field(pattern=r"^\S+$", max_length=80)]
 Exact = Annotated[Decimal, BeforeValidator(_decimal_text), Field(allow_inf_nan=False, max_digits=38, decimal_places=18)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
 class Book(Frozen):
@@ -81,6 +82,9 @@ class Book(Frozen):
     calendars: tuple[Name, ...] = Field(default=("utc",), description="`utc`, `new_york` (17:00 there) or a [[calendar]] of your own")
     keep: int = Field(default=30, ge=2, description="publications kept")
     lock_wait: float = Field(default=60.0, ge=0, description="seconds a run waits for another to end")
+    materiality: Mapping[Currency, Annotated[Exact, Field(gt=0)]] = Field(
+        default={}, description="how much of late effects, per currency, may be carried into the open period instead of a revision"
+    )
 
     @model_validator(mode="after")
     def _forward(self) -> Book:
@@ -108,6 +112,7 @@ class PortfolioBase(Frozen):
 
     name: Name = Field(description="what the book calls it, for good")
     entity: Name = Field(default="default", description="whose books these are")
+    owner: str | None = Field(default=None, min_length=1, max_length=100, description="who is to resolve its issues")
     base_url: Url = Field(description="the venue's API")
     timeout: float = Field(default=30.0, gt=0, description="seconds one call may take, all in all")
     page_size: int | None = Field(default=None, ge=1, le=1000, description="rows of a page; the venue's largest unless set")
@@ -177,7 +182,7 @@ class Policy(Frozen):
     asset: Code = Field(description="the asset it speaks of")
     exclude: bool = Field(default=False, description="the asset is not priced at all")
     price: Exact | None = Field(default=None, gt=0, description="fiat per unit")
-    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$", description="the currency of the price")
+    currency: Currency | None = Field(default=None, description="the currency of the price")
     bound: Exact | None = Field(default=None, gt=0, description="how far the market may lie from the price, in its currency")
     same_as: Code | None = Field(default=None, description="the asset whose price it takes, as WBTC may that of BTC")
     since: datetime | None = Field(default=None, alias="from", description="the first as-of it applies to; without it, all before `to`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 
 import polars as pl
 
@@ -57,7 +58,7 @@ def _portfolios(warehouse: Warehouse, commit: Commit, config: Config) -> None:
         row = (
             {"venue_id": None, "recorded_at": commit.recorded_at}
             | (row or {})
-            | {"portfolio": p.name, "entity": p.entity, "venue": p.venue}
+            | {"portfolio": p.name, "entity": p.entity, "venue": p.venue, "owner": p.owner}
         )
         commit.replace(PORTFOLIOS, PORTFOLIOS.frame([row]), f"portfolio = '{p.name}'")
 
@@ -94,6 +95,8 @@ def _policies(warehouse: Warehouse, commit: Commit, config: Config) -> None:
     fresh = after.join(before, on=facts, how="anti", nulls_equal=True)
     commit.retire(POLICIES, gone)
     commit.insert(POLICIES, fresh)
-    commit.replace(TOLERANCES, TOLERANCES.frame([{"name": "method_spread_bps", "most": config.prices.spread_tolerance_bps}]))
+    tolerated = {"method_spread_bps": Decimal(config.prices.spread_tolerance_bps)}
+    tolerated |= {f"materiality {currency}": most for currency, most in config.book.materiality.items()}
+    commit.replace(TOLERANCES, TOLERANCES.frame({"name": name, "most": most} for name, most in tolerated.items()))
     changed = pl.concat([gone["asset"], fresh["asset"]]).unique(maintain_order=True)
     dirty.since_ever(warehouse, commit, "ASSET", changed, "policy changed")

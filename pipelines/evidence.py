@@ -15,6 +15,7 @@ from pipelines.book import Facts, Reader
 from pipelines.stages import days as day_stage
 from pipelines.stages import exact, known, prices, totals, valuations
 from pipelines.tables import (
+    ADJUSTMENTS,
     CANDLES,
     DAILY_VALUES,
     INSTANT,
@@ -66,11 +67,17 @@ class Evidence:
     @cached_property
     def postings(self) -> pl.DataFrame:
         """Every entry before the instant, in the order of its account."""
-        return self._named(self.entries.drop("retired_at")).sort(*_NAMED, "occurred_at", "position").collect()
+        return self.named(self.entries.drop("retired_at")).sort(*_NAMED, "occurred_at", "position").collect()
 
     @cached_property
     def openings(self) -> pl.DataFrame:
-        return self._named(self.opened).sort(_NAMED).collect()
+        return self.named(self.opened).sort(_NAMED).collect()
+
+    @cached_property
+    def adjustments(self) -> pl.DataFrame:
+        """What was adjusted by then, oldest first."""
+        made = known.recorded(self.source.read(ADJUSTMENTS, "occurred_at < ?", self.as_of).lazy(), self.known_at)
+        return made.join(self.accounts.lazy().select(_NAMED), on=_NAMED, how="semi").sort("occurred_at", "record").collect()
 
     @cached_property
     def read_through(self) -> pl.DataFrame:
@@ -139,7 +146,7 @@ class Evidence:
         """What was published for the closed days that end at the instant; none where later knowledge went into it."""
         known_through = self.source.read(PUBLICATIONS)["known_through"][0]
         published = self._mine(DAILY_VALUES, "as_of = ?", self.as_of).lazy()
-        return self._named(published.filter(known_through <= self.known_at)).sort("calendar", *_NAMED).collect()
+        return self.named(published.filter(known_through <= self.known_at)).sort("calendar", *_NAMED).collect()
 
     def history(self, calendar: str) -> pl.DataFrame:
         """Value per closed day up to the instant, at most 90 of them."""
@@ -151,7 +158,7 @@ class Evidence:
         """A table's rows of the accounts in scope."""
         return self.source.read(table, f"{condition} AND {self.facts.mine}", *params)
 
-    def _named(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+    def named(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """account_id → portfolio and native code."""
         names = self.accounts.lazy().select("account_id", *_NAMED)
         return rows.join(names, on="account_id").select(*_NAMED, pl.all().exclude(*_NAMED, "account_id"))

@@ -32,6 +32,10 @@ Format = Literal["csv", "json", "pdf", "xlsx", "parquet", "bundle"]
 TextFormat = Literal["csv", "json"]
 FORMS: tuple[Format, ...] = ("csv", "json", "pdf", "xlsx", "parquet")
 EXTENSIONS = {"bundle": "zip"}
+EVIDENCE = (
+    "accounts", "openings", "postings", "adjustments", "candles", "prices", "policies", "read_through", "daily_values", "suspense",
+)  # fmt: skip
+"""Tables of a bundle's evidence, by their names there."""
 
 
 def body(snapshot: Snapshot, by: By, form: TextFormat) -> str:
@@ -100,17 +104,17 @@ def _tables(answer: Answer) -> dict[str, bytes]:
     files = {f"by_{by}.csv": tabular.csv(replace(statement, by=by).rows) for by in ("portfolio", "asset")}
     if answer.question.since is not None:
         files["evidence/event_columns.csv"] = tabular.csv(answer.roll_forward.annex)
-    tables = ("accounts", "openings", "postings", "candles", "prices", "policies", "read_through", "daily_values", "suspense")
-    files |= {f"evidence/{name}.csv": tabular.csv(getattr(evidence, name)) for name in tables}
+        files["evidence/prior_period.csv"] = tabular.csv(answer.roll_forward.prior)
+    files |= {f"evidence/{name}.csv": tabular.csv(getattr(evidence, name)) for name in EVIDENCE}
     return files | {"evidence/history.csv": tabular.csv(statement.history)}
 
 
-def write_all(source: Reader, question: Question, form: Format, folder: Path, both: bool) -> list[Path]:
+def write_all(source: Reader, question: Question, form: Format, folder: Path, both: bool, opened: Reader | None = None) -> list[Path]:
     """Write what is asked: the statement, or the roll-forward where there is a beginning, or both of them; a bundle holds all in one."""
     asked = [question]
     if both and question.since is not None and form != "bundle":
         asked = [replace(question, since=None), question]
-    return [write(Answer(source, q), form, folder) for q in asked]
+    return [write(Answer(source, q, opened=opened), form, folder) for q in asked]
 
 
 def write(answer: Answer, form: Format, folder: Path) -> Path:

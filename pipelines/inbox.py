@@ -1,4 +1,4 @@
-"""`closebook issues | accept | lock | reopen | month | completeness`: a month's end. What they do is written in `decisions`."""
+"""`closebook issues | accept | assign | adjust | lock | …`: a month's end. What they do is written in `decisions` and `adjusting`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.errors import UsageError
-from pipelines.options import ConfigOption, HomeOption, day_of, home_of
+from pipelines.options import ConfigOption, HomeOption, day_of, home_of, instant_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from pipelines.decisions import Kept
     from pipelines.home import Home
     from pipelines.journal import Journal
+    from pipelines.postclose import Kept
 
 app = typer.Typer()
 
@@ -33,6 +33,7 @@ ISSUES = (
     "amount",
     "says",
     "age_days",
+    "owner",
     "state",
     "accepted_by",
     "resolved_by",
@@ -50,15 +51,14 @@ def issues(
     home: HomeOption = None,
 ) -> None:
     """The inbox: what stands between the book and a lock, and what would resolve it."""
-    import polars as pl
-
-    from pipelines import decisions, publications
+    from pipelines import decisions, postclose, publications
 
     house = home_of(home)
     with publications.newest(house) as newest:
         found = decisions.issues(_journal(house), newest)
         calendars = newest.sql("SELECT calendar FROM calendars ORDER BY calendar")["calendar"]
-        later = {calendar: decisions.post_close(_journal(house), newest, _kept(house), calendar) for calendar in calendars}
+        later = {calendar: postclose.post_close(_journal(house), newest, _kept(house), calendar) for calendar in calendars}
+        sums = {calendar: postclose.cumulative(_journal(house), newest, calendar, frame) for calendar, frame in later.items()}
     listed = found if everything else found.filter(state="OPEN")
     _print(listed.select(ISSUES))
     print(f"{listed.height} listed, {found.filter(state='ACCEPTED').height} accepted.")
@@ -66,11 +66,8 @@ def issues(
         if not frame.is_empty():
             print("Known since the lock (post-close items):")
             _print(frame)
-            ends = [lock.last for lock in decisions.locks(_journal(house), calendar)]
-            at_the_end = frame.lazy().filter(pl.col("locked_day").is_in(ends))
-            totals = at_the_end.select("currency_now", "value_change").group_by("currency_now").sum().sort("currency_now").collect()
-            for currency, change in totals.iter_rows():
-                print(f"Cumulative: {currency or 'unpriced'} {change.normalize():f}")
+            for currency, change, most in sums[calendar].iter_rows():
+                print(f"Cumulative: {currency} {change.normalize():f}" + (f"; material above {most.normalize():f}" if most else ""))
 
 
 @app.command()
@@ -91,6 +88,51 @@ def accept(
 
 
 @app.command()
+def assign(
+    issue: Annotated[str, typer.Argument(help="As `issues` lists it.")],
+    to: Annotated[str, typer.Option("--to", help="Who is to resolve it.")],
+    by: By,
+    reason: Reason = "assigned",
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Say who is to resolve an issue; without it, the owner of its portfolio in the configuration."""
+    from pipelines import decisions, publications
+
+    house = home_of(home)
+    with publications.newest(house) as newest:
+        owner = _said(to, "--to")
+        decisions.assign(_journal(house), newest, issue, owner, _said(by, "--by"), _said(reason, "--reason"), _now())
+    print(f"{issue} is {owner}'s.")
+
+
+@app.command()
+def adjust(
+    portfolio: Annotated[str, typer.Option("--portfolio", help="Whose account.")],
+    code: Annotated[str, typer.Option("--code", help="Which account: the venue's own code.")],
+    amount: Annotated[str, typer.Option("--amount", help="Signed, in units: what is held beside what the venue reports.")],
+    at: Annotated[str, typer.Option("--at", help="From when on it counts, as 2025-02-03T00:00:00Z.")],
+    by: By,
+    approver: Annotated[str, typer.Option("--approver", help="Who approved it: another person.")],
+    reason: Reason,
+    document: Annotated[str, typer.Option("--document", help="What it rests on; of a file, its hash is noted too.")],
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Note what an account holds beside what its venue reports: no balance changes, the roll-forward has a column for it."""
+    from pipelines import publications
+    from pipelines.adjusting import Adjustment, adjust, amount_of, resting_on
+
+    house = home_of(home)
+    words = {"--approver": approver, "--reason": reason, "--document": document}
+    approved, why, paper = (_said(text, option) for option, text in words.items())
+    made = Adjustment(portfolio, code, instant_of(at, "--at"), amount_of(amount), approved, why, resting_on(paper))
+    with publications.newest(house) as newest:
+        record = adjust(_journal(house), newest, made, _said(by, "--by"), _now())
+    print(f"Adjusted {portfolio} {code} by {amount}: {record.name}. `closebook run` publishes it.")
+
+
+@app.command()
 def lock(
     through: Annotated[str, typer.Option("--through", help="The last day to lock, as 2025-01-31.")],
     by: By,
@@ -104,7 +146,8 @@ def lock(
 
     house = home_of(home)
     with publications.newest(house) as newest:
-        record = decisions.lock(_journal(house), newest, calendar, day_of(through), _said(by, "--by"), _said(reason, "--reason"), _now())
+        who, why = _said(by, "--by"), _said(reason, "--reason")
+        record = decisions.lock(_journal(house), newest, _kept(house), calendar, day_of(through), who, why, _now())
     print(f"Locked {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
 
 

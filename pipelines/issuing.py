@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from pipelines import decisions, filing, register
+from pipelines import filing, locks, register
 from pipelines.book import Reader
 from pipelines.envelopes import ENVELOPE, Envelope, Signer, seal
 from pipelines.errors import UsageError
@@ -67,8 +67,9 @@ def issue(home: Home, newest: Publication, question: Question, by: str, reason: 
             versions[-1].words["number"] if versions else None,
             _lock_words(journal, told, question) if asked["state"] == "final" else None,
         )
-        answer = Answer(told, question, mark, _superseded(home, mark))
-        return Issued(_made(home, answer, asked, mine[-1] if mine else None, by, reason, clock()), again=False)
+        with telling(home, told, question.since or question.as_of, question.calendar) as opened:
+            answer = Answer(told, question, mark, _superseded(home, mark), opened)
+            return Issued(_made(home, answer, asked, mine[-1] if mine else None, by, reason, clock()), again=False)
 
 
 def _superseded(home: Home, mark: Mark) -> dict[str, bytes] | None:
@@ -98,12 +99,12 @@ def state(journal: Journal, source: Publication, question: Question) -> str:
     closed = source.read(CLOSED_DAYS, "calendar = ? AND as_of = ?", question.calendar, question.as_of)
     if closed.is_empty():
         return "draft"
-    lock = decisions.lock_of(journal, source, question.calendar, question.as_of)
+    lock = locks.lock_of(journal, source, question.calendar, question.as_of)
     return "final" if lock and lock.publication == source.facts()["publication_id"] else "preliminary"
 
 
 def _lock_words(journal: Journal, source: Reader, question: Question) -> str | None:
-    lock = decisions.lock_of(journal, source, question.calendar, question.as_of)
+    lock = locks.lock_of(journal, source, question.calendar, question.as_of)
     if lock is None:
         return None
     why = [r.words["reason"] for r in journal.records("LOCK") if r.words["day"] == str(lock.last) and r.by == lock.by][-1]

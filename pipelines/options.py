@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,3 +49,20 @@ def day_of(text: str) -> date:
     if not EARLIEST <= day < LATEST:
         raise UsageError(f"{text} lies outside any book.", "Ask for a day that has passed.")
     return day
+
+
+def instant_of(text: str, option: str) -> datetime:
+    from pipelines.config import EARLIEST
+
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None or (moment.microsecond and option != "--known-at"):
+            raise ValueError(text)
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{option} {text!r} is not an instant in whole seconds.", "Write it as 2025-02-01T00:00:00Z.") from None
+    if moment.date() < EARLIEST:
+        raise UsageError(f"{option} {text} lies before any book.", "Ask for a later one.")
+    if moment > datetime.now(UTC) and option != "--now":
+        raise UsageError(f"{option} {text} lies in the future.", "Ask for one that has passed.")
+    return moment

@@ -114,14 +114,15 @@ def _furnish(path: Path, publication: pl.DataFrame) -> None:
             con.register("incoming", publication.to_arrow())
             con.execute("INSERT INTO publications BY NAME SELECT * FROM incoming")
             con.unregister("incoming")
-            _create_views(con, {p.stem: p.read_text(encoding="utf-8") for p in sorted((SQL / "views").glob("*.sql"))})
+            create_views(con)
             con.execute("CHECKPOINT")
         finally:
             con.close()
 
 
-def _create_views(con: duckdb.DuckDBPyConnection, views: dict[str, str]) -> None:
+def create_views(con: duckdb.DuckDBPyConnection) -> None:
     """Views may stand on views: create what can be created until nothing is left."""
+    views = {p.stem: p.read_text(encoding="utf-8") for p in sorted((SQL / "views").glob("*.sql"))}
     while views:
         waiting: dict[str, str] = {}
         for name, select in views.items():

@@ -1,4 +1,4 @@
-"""The journal's issued statements ↔ a table, and their stored bytes. How one is issued is written in `issuing`."""
+"""The journal's issued statements → rows of a table, and their stored bytes. How one is issued is written in `issuing`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,9 @@ from pipelines.errors import MachineError, UsageError
 from pipelines.home import Home, machine_errors, write_atomically
 from pipelines.journal import MEND, Journal, Record
 from pipelines.tables import STATEMENTS
-from pipelines.warehouse import Warehouse
 
 KIND = "STATEMENT"
 _INSTANTS = ("as_of", "since", "known_at", "issued_at")
-
-
-def bring_in(warehouse: Warehouse, journal: Journal) -> None:
-    """The register as a table, so that a publication carries what was issued before it."""
-    with warehouse.commit("statements") as commit:
-        commit.replace(STATEMENTS, STATEMENTS.frame(rows(journal)))
 
 
 def rows(journal: Journal) -> Iterator[dict[str, object]]:

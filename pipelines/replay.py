@@ -68,7 +68,7 @@ def _note(warehouse: Warehouse, journal: Journal, config: Config) -> None:
 def remembered(config: Config) -> str:
     """What of a configuration shapes the book, as text; no address, no key, no limit."""
     told = config.model_dump(mode="json", by_alias=True, exclude=NOT_KEPT)
-    told["portfolio"] = [{"name": p.name, "entity": p.entity, "venue": p.venue} for p in config.portfolio]
+    told["portfolio"] = [{"name": p.name, "entity": p.entity, "venue": p.venue, "owner": p.owner} for p in config.portfolio]
     return json.dumps(told, sort_keys=True)
 
 

@@ -22,9 +22,9 @@ from pipelines.evidence import Evidence
 from pipelines.exports import text
 from pipelines.exports.display import instant
 from pipelines.exports.model import DRAFT, Heading, Mark, RollForward, Statement
-from pipelines.stages import rollforward, totals
+from pipelines.stages import late, rollforward, totals
 from pipelines.stages import statements as lines
-from pipelines.tables import CALENDARS, PORTFOLIOS
+from pipelines.tables import CALENDARS, PORTFOLIOS, PUBLICATIONS
 
 By = Literal["portfolio", "asset"]
 
@@ -67,12 +67,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """One question put to one publication; each part is found when a form needs it."""
+    """One question put to one publication; each part is found when a form needs it.
+
+    `opened` tells the beginning of a roll-forward where its days were locked with another publication.
+    """
 
     source: Reader
     question: Question
     mark: Mark = DRAFT
     superseded: Mapping[str, bytes] | None = None  # the files of the bundle it takes the place of
+    opened: Reader | None = None
 
     @cached_property
     def snapshot(self) -> Snapshot:
@@ -117,20 +121,40 @@ class Answer:
     def roll_forward(self) -> RollForward:
         since, e = self._since(), self.evidence
         facts = (e.entries, e.opened, e.accounts.lazy(), since, e.as_of)
-        rows = rollforward.require_identity(rollforward.rollforward(*facts))
-        bridge = rollforward.bridge(rows.lazy(), e.prices_at(since), e.prices_at(e.as_of))
+        rows = rollforward.rollforward(*facts, _with_ids(e.adjustments, e.accounts))
+        if self.issued is not None:
+            rows = rollforward.from_issued(rows, rollforward.ends_of(_moved(self.issued, since)))
+        rollforward.require_identity(rows)
+        bridge = rollforward.bridge(rows.lazy(), (self.issued or e).prices_at(since), e.prices_at(e.as_of))
         amounts = {f"printed_{name}": name for name in rollforward.BRIDGE_VALUES}
         return RollForward(
             heading=self.heading,
             since=since,
             opened=closing_words(self.source, since, self.question.calendar),
             rows=rows,
+            prior=self._prior(since),
+            adjustments=e.adjustments,
             columns=tuple(rollforward.columns(rows)),
             bridge=totals.printed(bridge, **amounts).collect(),
             bridge_totals=totals.printed(rollforward.bridge_totals(bridge), **amounts).collect(),
             own_transfers=rollforward.own_transfers(rows.lazy()).collect(),
             annex=rollforward.annex(*facts).collect(),
         )
+
+    @cached_property
+    def issued(self) -> Evidence | None:
+        """The evidence of the opening, where it was locked with another publication."""
+        if self.opened is None or self.opened.read(PUBLICATIONS).equals(self.source.read(PUBLICATIONS)):
+            return None
+        known_through = self.opened.read(PUBLICATIONS)["known_through"][0]
+        return Evidence(self.opened, self._since(), known_through, self.question.portfolio, self.question.entity)
+
+    def _prior(self, since: datetime) -> pl.DataFrame:
+        """Entries of the time before `since` of which something else is known than when it was locked."""
+        now = self.evidence
+        then = now.entries if self.issued is None else self.issued.entries
+        before = pl.col("occurred_at") < since
+        return now.named(late.entries(then.filter(before), now.entries.filter(before))).collect()
 
     def _since(self) -> datetime:
         since = self.question.since
@@ -177,6 +201,15 @@ class Answer:
             "refused rows in suspense": self.evidence.suspense.height,
             "rows sha256": hashlib.sha256(text.csv(rows).encode()).hexdigest(),
         }
+
+
+def _moved(evidence: Evidence, until: datetime) -> pl.DataFrame:
+    """What accounts ended with at an instant."""
+    return rollforward.rollforward(evidence.entries, evidence.opened, evidence.accounts.lazy(), until, until)
+
+
+def _with_ids(named: pl.DataFrame, accounts: pl.DataFrame) -> pl.LazyFrame:
+    return named.lazy().join(accounts.lazy().select("account_id", "portfolio", "native_code"), on=["portfolio", "native_code"])
 
 
 def closing_words(source: Reader, as_of: datetime, calendar: str) -> str:

@@ -120,6 +120,7 @@ PORTFOLIOS = Table(
         Column("entity", TEXT, "whose books these are"),
         Column("venue", TEXT, "the place that holds the balances", values=VENUES),
         Column("venue_id", TEXT, "the venue's own id, bound at the first pull", null=True),
+        Column("owner", TEXT, "who is to resolve its issues", null=True),
         _recorded(),
     ),
 )
@@ -415,8 +416,8 @@ TOLERANCES = Table(
     "What the configuration calls too far apart.",
     ("name",),
     (
-        Column("name", TEXT, "of what", values=("method_spread_bps",)),
-        Column("most", LONG, "the most that is not worth a word"),
+        Column("name", TEXT, "of what: method_spread_bps, or materiality and a currency"),
+        Column("most", MONEY, "the most that is not worth a word"),
     ),
     may_be_empty="no configuration was read yet",
 )
@@ -497,10 +498,11 @@ DECISIONS = Table(
     ("record",),
     (
         Column("record", TEXT, "its name in the journal"),
-        Column("kind", TEXT, "what was decided", values=("LOCK", "REOPEN", "ACCEPTANCE", "DISPOSITION")),
+        Column("kind", TEXT, "what was decided", values=("LOCK", "REOPEN", "ACCEPTANCE", "ASSIGNMENT", "DISPOSITION")),
         Column("decided_by", TEXT, "who answers for it"),
         Column("reason", TEXT, "why"),
         Column("subject", TEXT, "the issue or post-close item it speaks of", null=True),
+        Column("owner", TEXT, "who is to resolve it from now on", null=True),
         Column("calendar", TEXT, "whose days it speaks of", null=True),
         Column("day", DAY, "the last day that is locked, or the first that is open again", null=True),
         Column("known_at", INSTANT, "what is locked: the book as known at this instant", null=True),
@@ -541,6 +543,25 @@ STATEMENTS = Table(
         Column("issued_at", INSTANT, "when"),
     ),
     may_be_empty="nothing was issued yet",
+)
+ADJUSTMENTS = Table(
+    "adjustments",
+    "What people say an account holds beside what its venue reports; in no balance, and no proof of a venue sees it.",
+    ("record",),
+    (
+        Column("record", TEXT, "its name in the journal"),
+        Column("portfolio", TEXT, "whose"),
+        Column("native_code", TEXT, "of which account"),
+        Column("occurred_at", INSTANT, "from when on it counts"),
+        Column("event_type", TEXT, "its type, which no venue has", values=("adjustment",)),
+        Column("amount", MONEY, "signed: what is added to the venue's balance"),
+        Column("author", TEXT, "who made it"),
+        Column("approver", TEXT, "who approved it, another person"),
+        Column("reason", TEXT, "why"),
+        Column("document", TEXT, "what it rests on"),
+        Column("recorded_at", INSTANT, "when it was recorded in the journal"),
+    ),
+    may_be_empty="nobody has adjusted anything",
 )
 DIRTY = Table(
     "dirty",
@@ -602,7 +623,7 @@ TABLES = {
         PUBLICATIONS, PORTFOLIOS, ACCOUNTS, PAST_LABELS, CALENDARS, POLICIES, TOLERANCES, OPENINGS, PULLS, PAGES, POSTINGS,
         CHAIN_BREAKS, TIE_OUTS, COMPLETENESS, TRANSFERS,
         SUSPENSE, VENUE_CODES, VENUE_BALANCES, PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS,
-        DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, STATEMENTS, DIRTY, COMMITS, CHECK_RESULTS,
+        DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, ADJUSTMENTS, STATEMENTS, DIRTY, COMMITS, CHECK_RESULTS,
     )
 }  # fmt: skip
 """Every table by name, in the order a reader meets them."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from pipelines import decisions, publications
+from pipelines import locks, publications
 from pipelines.errors import MachineError
 from pipelines.home import Home
 from pipelines.journal import Journal
@@ -20,8 +20,8 @@ def telling(
 ) -> Iterator[Publication]:
     """Open what tells the instant, in one calendar or in whichever of the book's locks it; the newest, asked for other knowledge."""
     journal, names = Journal(home.journal), [calendar] if calendar else sorted(newest.read(CALENDARS)["calendar"])
-    lock = next((found for name in names if (found := decisions.lock_of(journal, newest, name, moment))), None)
-    if lock is None or known_at:
+    lock = next((found for name in names if (found := locks.lock_of(journal, newest, name, moment))), None)
+    if lock is None or known_at or lock.publication == newest.facts()["publication_id"]:
         yield newest
         return
     with publications.version(home, lock.publication) as locked:

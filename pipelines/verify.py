@@ -103,7 +103,7 @@ def changes(lines: list[Row], said: Row) -> Found:
 
 
 def movements(tables: dict[str, list[Row]], said: Row) -> Found:
-    """opening + columns = closing, and each column is what its entries add up to."""
+    """opening + columns = closing, each column is what its entries add up to, and adjustments what people made."""
     kinds = {(e["venue"], e["event_type"]): (e["increases"], e["decreases"]) for e in tables["event_columns"]}
     since, until, moved = when(said["from"]), when(said["as_of"]), collections.defaultdict[Any, D](D)
     venue, opened = {key(r): r["venue"] for r in tables["roll_forward"]}, {key(o): when(o["opened_at"]) for o in tables["openings"]}
@@ -112,9 +112,12 @@ def movements(tables: dict[str, list[Row]], said: Row) -> Found:
             moved[key(p), kinds[venue[key(p)], p["event_type"]][D(p["amount"]) < 0]] += D(p["amount"])
     for r in tables["roll_forward"]:
         yield from (f"roll_forward.csv: {c} of {' '.join(key(r))}" for c in said["columns"] if D(r[c]) != moved[key(r), c])
-        parts = (D(r[c] or 0) for c in ("opening", "opened_in_period", *said["columns"], "unexplained"))
+        parts = (D(r[c] or 0) for c in ("opening", "opened_in_period", "prior_period", *said["columns"], "unexplained"))
         if r["book_closing"] and sum(parts) != D(r["closing"]):
             yield f"roll_forward.csv: closing of {' '.join(key(r))}"
+        made = sum(D(a["amount"]) for a in tables["adjustments"] if key(a) == key(r))
+        if D(r["adjustments"]) != made or (r["closing"] and D(r["closing_adjusted"]) != D(r["closing"]) + made):
+            yield f"roll_forward.csv: adjustments of {' '.join(key(r))}"
 
 
 if __name__ == "__main__":

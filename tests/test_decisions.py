@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines import book as books
-from pipelines import decisions, publications
+from pipelines import decisions, journalled, locks, postclose, publications
 from pipelines.config import Policy
 from pipelines.errors import ChecksFailed, UsageError
 from pipelines.home import Home
@@ -30,7 +30,7 @@ NOW = instant("2026-01-01")
 
 @contextmanager
 def published(home: Home, book: House) -> Iterator[Publication]:
-    decisions.bring_in(book.warehouse, Journal(home.journal))
+    journalled.bring_in(book.warehouse, Journal(home.journal))
     (home.published / "versions").mkdir(parents=True, exist_ok=True)
     publications.publish(home, publications.build(home, book.warehouse, START.date(), None), keep=1)
     with publications.newest(home) as newest:
@@ -67,7 +67,7 @@ def balances(source: Publication, known_at: object = None) -> dict[str, object]:
 
 def told(home: Home, journal: Journal, newest: Publication) -> dict[str, object]:
     """The last day's balances as the book tells them: those of its lock, where it has one."""
-    lock = decisions.lock_of(journal, newest, "utc", books.instant_of(newest, LAST, "utc"))
+    lock = locks.lock_of(journal, newest, "utc", books.instant_of(newest, LAST, "utc"))
     if lock is None:
         return balances(newest)
     with publications.version(home, lock.publication) as locked:
@@ -77,7 +77,7 @@ def told(home: Home, journal: Journal, newest: Publication) -> dict[str, object]
 def test_a_locked_day_shows_what_was_locked_and_a_late_event_stands_beside_it(tmp_path: Path) -> None:
     with running(tmp_path, ledger(), LATE, now=11) as (home, journal, book, sandbox):
         with published(home, book) as newest:
-            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
             locked = balances(newest)
         sandbox.now = START + timedelta(days=DAYS)
         book.run()
@@ -86,22 +86,22 @@ def test_a_locked_day_shows_what_was_locked_and_a_late_event_stands_beside_it(tm
             moved = {**locked, "BTC": locked["BTC"] - D("0.05")}  # type: ignore[operator]
             assert balances(newest) == moved
             assert told(home, journal, newest) == locked
-            [item] = decisions.post_close(journal, newest, kept, "utc").to_dicts()
+            [item] = postclose.post_close(journal, newest, kept, "utc").to_dicts()
             assert (item["portfolio"], item["native_code"], item["balance_change"]) == ("desk", "BTC", D("-0.05"))
             assert (item["balance"], item["balance_now"], item["carried_by"]) == (locked["BTC"], moved["BTC"], None)
             after = books.instant_of(newest, LAST, "utc") + timedelta(microseconds=1)
-            assert decisions.lock_of(journal, newest, "utc", after) is None
+            assert locks.lock_of(journal, newest, "utc", after) is None
             said = [line for _, line in decisions.checklist(journal, newest, kept, "utc", date(2025, 1, 1))]
             assert (said[0], said[3]) == ("12 of 31 days are closed", "not locked"), "the month's last day is not"
             listed = CliRunner().invoke(app, ["issues", "--home", str(home.root)]).output
             assert item["item"] in listed
             assert f"Cumulative: {item['currency']} {item['value_change'].normalize():f}" in listed
             decisions.carry(journal, newest, kept, item["item"], "cat", "immaterial", NOW)
-            assert decisions.post_close(journal, newest, kept, "utc")["carried_by"].to_list() == ["cat"]
+            assert postclose.post_close(journal, newest, kept, "utc")["carried_by"].to_list() == ["cat"]
             assert told(home, journal, newest) == locked, "carried: the day stays"
             decisions.revise(journal, newest, kept, "utc", LAST, "cat", "the auditor asked", NOW)
             assert told(home, journal, newest) == moved
-            assert decisions.post_close(journal, newest, kept, "utc").is_empty()
+            assert postclose.post_close(journal, newest, kept, "utc").is_empty()
             with pytest.raises(UsageError, match="nothing to revise"):
                 decisions.revise(journal, newest, kept, "utc", LAST, "cat", "again", NOW)
 
@@ -110,20 +110,20 @@ def test_late_events_that_cancel_before_the_locks_end_are_listed_on_the_day_they
     back = LATE.replace("2025-01-05T12", "2025-01-08T12").replace('"-0.05"', '"0.05"')
     with running(tmp_path, ledger(), LATE + back, now=11) as (home, journal, book, sandbox):
         with published(home, book) as newest:
-            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
             locked = balances(newest)
         sandbox.now = START + timedelta(days=DAYS)
         book.run()
         with published(home, book) as newest:
             assert balances(newest) == locked, "they cancel"
-            [item] = decisions.post_close(journal, newest, partial(publications.version, home), "utc").to_dicts()
+            [item] = postclose.post_close(journal, newest, partial(publications.version, home), "utc").to_dicts()
             assert (item["locked_day"], item["balance_change"]) == (date(2025, 1, 7), D("-0.05"))
 
 
 def test_what_is_locked_outlives_labels_policies_and_retention(tmp_path: Path) -> None:
     with running(tmp_path, ledger()) as (home, journal, book, _):
         with published(home, book) as newest:
-            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
             was = books.at(newest, books.instant_of(newest, LAST, "utc")).rows
         policy = Policy(asset="BTC", price=D(7), currency="USD", approver="ann")
         book.config = book.config.model_copy(update={"policy": (policy,)})
@@ -132,37 +132,40 @@ def test_what_is_locked_outlives_labels_policies_and_retention(tmp_path: Path) -
             with published(home, book) as newest:
                 as_of = books.instant_of(newest, LAST, "utc")
                 assert books.at(newest, as_of).rows.filter(asset="BTC")["price"].to_list() == [D(7)]
-                lock = decisions.lock_of(journal, newest, "utc", as_of)
+                lock = locks.lock_of(journal, newest, "utc", as_of)
                 assert lock is not None
                 with publications.version(home, lock.publication) as locked:
                     assert books.at(locked, as_of).rows.equals(was)
-                [item] = decisions.post_close(journal, newest, partial(publications.version, home), "utc").to_dicts()
+                [item] = postclose.post_close(journal, newest, partial(publications.version, home), "utc").to_dicts()
                 assert (item["native_code"], item["price_now"], item["balance_change"]) == ("BTC", D(7), D(0))
         assert sorted(p.name for p in (home.published / "versions").iterdir()) == ["000001.duckdb", "000003.duckdb"]
 
 
 def test_a_reopening_gives_back_the_days_from_there_on(tmp_path: Path) -> None:
     with running(tmp_path, ledger()) as (home, journal, book, _), published(home, book) as newest:
-        decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+        decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
         decisions.reopen(journal, "utc", date(2025, 1, 5), "bob", "restate", NOW)
-        assert decisions.lock_of(journal, newest, "utc", books.instant_of(newest, LAST, "utc")) is None
-        assert [(lock.first, lock.last) for lock in decisions.locks(journal, "utc")] == [(date(2025, 1, 1), date(2025, 1, 4))]
-        decisions.lock(journal, newest, "utc", LAST, "bob", "restated", NOW)
-        assert [(lock.first, lock.by) for lock in decisions.locks(journal, "utc")] == [(date(2025, 1, 1), "ann"), (date(2025, 1, 5), "bob")]
+        assert locks.lock_of(journal, newest, "utc", books.instant_of(newest, LAST, "utc")) is None
+        assert [(lock.first, lock.last) for lock in locks.locks(journal, "utc")] == [(date(2025, 1, 1), date(2025, 1, 4))]
+        decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "bob", "restated", NOW)
+        assert [(lock.first, lock.by) for lock in locks.locks(journal, "utc")] == [(date(2025, 1, 1), "ann"), (date(2025, 1, 5), "bob")]
 
 
 def test_an_exception_must_be_accepted_by_name_before_a_lock(tmp_path: Path) -> None:
     with running(tmp_path, without(3)) as (home, journal, book, _), published(home, book) as newest:
         with pytest.raises(ChecksFailed, match=r"BREAK desk BTC \([0-9a-f]{8}\); BREAK perps USDC"):
-            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
         for issue in decisions.issues(journal, newest).filter(matter="BREAK")["issue"]:
             decisions.accept(journal, newest, issue, "ann", "the venue confirmed it", NOW)
         accepted = decisions.issues(journal, newest).filter(state="ACCEPTED")
         assert accepted.select("accepted_by", "accepted_because").unique().rows() == [("ann", "the venue confirmed it")]
-        assert decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW).words["first"] == "2025-01-01"
+        assert (
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW).words["first"]
+            == "2025-01-01"
+        )
         with pytest.raises(UsageError, match="locked already"):
-            decisions.lock(journal, newest, "utc", LAST, "ann", "again", NOW)
-        decisions.bring_in(book.warehouse, journal)
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "again", NOW)
+        journalled.bring_in(book.warehouse, journal)
         assert book.warehouse.sql("SELECT count(*) AS n FROM decisions")["n"][0] == 4
 
 
@@ -173,7 +176,7 @@ def test_a_portfolio_that_is_no_longer_read_stops_the_lock(tmp_path: Path) -> No
         sandbox.now = START + timedelta(days=DAYS)
         book.run()
         with published(home, book) as newest, pytest.raises(ChecksFailed, match="perps is STALE from 2025-01-09 on"):
-            decisions.lock(journal, newest, "utc", LAST, "ann", "month end", NOW)
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
         told = CliRunner().invoke(app, ["completeness", "--home", str(home.root)]).output
         assert "Portfolios: 3 in the book, not read through the newest cut-off: perps." in told
 
@@ -181,7 +184,7 @@ def test_a_portfolio_that_is_no_longer_read_stops_the_lock(tmp_path: Path) -> No
 def test_a_day_that_is_not_closed_cannot_be_locked_nor_an_unlocked_one_reopened(tmp_path: Path) -> None:
     with running(tmp_path, ledger()) as (home, journal, book, _), published(home, book) as newest:
         with pytest.raises(UsageError, match="2025-03-01 is not closed"):
-            decisions.lock(journal, newest, "utc", date(2025, 3, 1), "ann", "month end", NOW)
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", date(2025, 3, 1), "ann", "month end", NOW)
         with pytest.raises(UsageError, match="is not locked"):
             decisions.reopen(journal, "utc", LAST, "ann", "why", NOW)
         with pytest.raises(UsageError, match="no issue 'nothing'"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import filing, issuing, publications, register
+from pipelines import filing, issuing, journalled, publications, register
 from pipelines import tables as t
 from pipelines.envelopes import ENVELOPE, Envelope, broken_link
 from pipelines.errors import UsageError
@@ -181,7 +181,7 @@ def test_the_register_is_a_table_of_the_book(issuer: Issuer, tmp_path: Path) -> 
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")
     try:
         for _ in range(2):
-            register.bring_in(warehouse, issuer.journal)
+            journalled.bring_in(warehouse, issuer.journal)
         rows = warehouse.read(STATEMENTS).sort("number").select("number", "state", "supersedes", "issued_by").rows()
         assert rows == [("ACME-2025-01/1", "superseded", None, "ann"), ("ACME-2025-01/2", "final", "ACME-2025-01/1", "ann")]
     finally:

@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import accounts, closing, decisions, replay
+from pipelines import accounts, closing, journalled, replay
 from pipelines.config import Config
 from pipelines.errors import ConfigError
 from pipelines.journal import Journal
@@ -102,7 +102,7 @@ def test_a_calendar_with_locked_days_cannot_be_dropped(tmp_path: Path) -> None:
             journal = Journal(tmp_path / "journal")
             words = {"calendar": "tokyo", "day": "2025-01-03", "first": "2025-01-01", "publication": "1", "reason": "month end"}
             journal.append("LOCK", "controller", words | {"known_at": "2025-02-01T00:00:00+00:00"}, datetime(2025, 2, 1, tzinfo=UTC))
-            decisions.bring_in(book.warehouse, journal)
+            journalled.bring_in(book.warehouse, journal)
         sandbox.config_text = lambda: plain  # type: ignore[method-assign]
         with house(tmp_path, sandbox) as book, pytest.raises(ConfigError, match="calendar tokyo are locked"):
             book.run()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines import decisions, register, replay
+from pipelines import journalled, replay
 from pipelines.archive import Archive
 from pipelines.config import Config, load
 from pipelines.errors import Outdated
@@ -32,8 +32,7 @@ class OpenBook:
     def catch_up(self) -> list[Ingested]:
         """All that archive, configuration and journal hold and the warehouse does not; the batches that were new to it."""
         journal = Journal(self.home.journal)
-        register.bring_in(self.warehouse, journal)
-        decisions.bring_in(self.warehouse, journal)  # first: what is locked, no configuration may drop
+        journalled.bring_in(self.warehouse, journal)  # first: what is locked, no configuration may drop
         return replay.catch_up(self.warehouse, self.archive, journal, self.config)
 
 

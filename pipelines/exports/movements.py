@@ -22,19 +22,26 @@ NAMES = {
     "book_closing": "Closing in the book",
     "closing": "Closing per venue",
     "opening": "Opening per venue",
+    "prior_period": "Prior-period items",
     "unexplained": "Unexplained (chain gaps)",
+    "closing_adjusted": "Closing, adjusted",
 }
+ENDS = ("opening", "closing", "closing_adjusted", "book_closing")
 PER_VENUE = (
     "Opening and closing are what the venue reported. Unexplained is what its own chain of balances does not account for; it is never "
     "spread over the other columns. The book holds the opening plus every entry: the venue's figure less all that was ever unexplained."
 )
-NOT_SHOWN = "Prior-period items and adjustments have no column: no day of this book is locked, and nothing was adjusted."
+BESIDE = (
+    "Prior-period items are what came to be known of days before the opening after these were locked; they stand here with their own "
+    "dates. Adjustments are what people say is held beside what the venue reports: no other column has them, nor the value bridge."
+)
 
 
 def pdf(movements: RollForward) -> bytes:
     """The roll-forward on paper."""
     heading = movements.heading
-    blocks = [*_cover(movements), *_units(movements), *_own(movements), *_bridge(movements), *_annex(movements)]
+    blocks = [*_cover(movements), *_units(movements), *_prior(movements), *_adjustments(movements), *_own(movements)]
+    blocks += [*_bridge(movements), *_annex(movements)]
     running = f"Roll-forward · {scope(heading)} · {instant(movements.since)} <= entry < {instant(heading.as_of)}"
     return b.pdf("Roll-forward", running, identity(heading), blocks, heading.as_of)
 
@@ -47,7 +54,7 @@ def _cover(movements: RollForward) -> Iterator[b.Block]:
     yield b.text(f"To: {heading.close}")
     yield b.text(recorded(heading))
     yield b.text(f"Scope: {scope(heading)}. Accounts: {movements.rows.height}. Entries: {movements.rows['entries'].sum()}.")
-    for note in (PER_VENUE, NOT_SHOWN):
+    for note in (PER_VENUE, BESIDE):
         yield b.text(note, "muted")
 
 
@@ -62,12 +69,19 @@ def _units(movements: RollForward) -> Iterator[b.Block]:
 def _abreast(movements: RollForward, accounts: Sequence[dict[str, Any]]) -> b.Block:
     """A few accounts beside each other, as a controller foots them."""
     theirs = [c for c in movements.columns if not c.startswith(OTHER) or any(a[c] for a in accounts)]
-    columns = ("opening", "opened_in_period", *theirs, "unexplained", "closing", "book_closing")
+    columns = (
+        "opening",
+        "opened_in_period",
+        *theirs,
+        "prior_period",
+        "unexplained",
+        "closing",
+        "adjustments",
+        "closing_adjusted",
+        "book_closing",
+    )
     sides = [("Column", "l"), *((name(a["native_code"]), "r") for a in accounts)]
-    rows = [
-        b.row(_words(c), *(_units_of(a, c) for a in accounts), style="total" if c in NAMES and "ing" in c[-3:] else "plain")
-        for c in columns
-    ]
+    rows = [b.row(_words(c), *(_units_of(a, c) for a in accounts), style="total" if c in ENDS else "plain") for c in columns]
     return b.table(sides, rows, whole=True)
 
 
@@ -80,6 +94,48 @@ def _units_of(account: dict[str, Any], column: str) -> str:
     if amount is None and column in ("opening", "opened_in_period"):
         return NONE if account["book_closing"] is not None else "unknown"
     return number(amount) if amount is not None and "clos" in column else units(amount)
+
+
+def _prior(movements: RollForward) -> Iterator[b.Block]:
+    if movements.prior.is_empty():
+        return
+    yield b.heading("Prior-period items")
+    columns = [("Portfolio", "l"), ("Code", "w"), ("Entry of", "l"), ("Event type", "l"), ("Amount", "r"), ("Recorded", "l"), ("", "l")]
+    yield b.table(
+        columns,
+        [
+            b.row(
+                r["portfolio"], name(r["native_code"]), instant(r["occurred_at"]), name(r["event_type"]), units(r["amount"]),
+                instant(r["recorded_at"]), "no longer shown" if r["withdrawn"] else "late",
+            )
+            for r in movements.prior.to_dicts()
+        ],
+    )  # fmt: skip
+
+
+def _adjustments(movements: RollForward) -> Iterator[b.Block]:
+    if movements.adjustments.is_empty():
+        return
+    yield b.heading("Adjustments")
+    columns = [
+        ("Portfolio", "l"),
+        ("Code", "w"),
+        ("From", "l"),
+        ("Amount", "r"),
+        ("Author", "l"),
+        ("Approver", "l"),
+        ("Reason, document", "w"),
+    ]
+    yield b.table(
+        columns,
+        [
+            b.row(
+                r["portfolio"], name(r["native_code"]), instant(r["occurred_at"]), units(r["amount"]), name(r["author"]),
+                name(r["approver"]), name(f"{r['reason']}; {r['document']}"),
+            )
+            for r in movements.adjustments.to_dicts()
+        ],
+    )  # fmt: skip
 
 
 def _own(movements: RollForward) -> Iterator[b.Block]:

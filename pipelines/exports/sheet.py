@@ -55,7 +55,8 @@ def _sheets(document: Document) -> dict[str, pl.DataFrame]:
         return {"Changes": document.lines, "Totals": document.totals, "Causes": document.causes}
     return {
         "Roll-forward": document.rows, "Value bridge": document.bridge, "Bridge totals": document.bridge_totals,
-        "Own transfers": document.own_transfers, "Annex": document.annex,
+        "Prior-period items": document.prior, "Adjustments": document.adjustments, "Own transfers": document.own_transfers,
+        "Annex": document.annex,
     }  # fmt: skip
 
 

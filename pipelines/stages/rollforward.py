@@ -2,7 +2,8 @@
 
 One table says which column an event type belongs to at which venue; a type it does not know gets a column of its own.
 Opening and closing are per venue: the balance the venue reported. What the chain does not explain is a column, never spread,
-and what it adds up to since the opening separates the venue's closing from the book's. No price is looked up here.
+and what it adds up to since the opening separates the venue's closing from the book's. Where the opening was issued as something
+else, it stays what was issued, and what came to be known of earlier days is a column. No price is looked up here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import polars as pl
 
 from pipelines.errors import ContractError
 from pipelines.stages import exact
-from pipelines.tables import INSTANT, MONEY
+from pipelines.tables import INSTANT, INT, MONEY, TEXT
 
 IN_OUT = {"deposits": "withdrawals", "trades_in": "trades_out"}
 """Columns whose decreases stand in a column of their own."""
@@ -58,13 +59,27 @@ ORDER = ("entity", "venue", "portfolio", "asset", "native_code")
 BRIDGE_VALUES = ("opening_value", "price_effect", "movement_value", "closing_value")
 
 _IDENTITY = ("account_id", "entity", "venue", "portfolio", "native_code", "asset", "network")
-_ENDS = ("opening", "opened_in_period", "unexplained", "closing", "book_opening", "book_closing", "entries")
+_ENDS = (
+    "opening", "opened_in_period", "prior_period", "unexplained", "closing", "adjustments", "closing_adjusted",
+    "book_opening", "book_closing", "entries",
+)  # fmt: skip
+_ADJUSTED = pl.Schema({"account_id": INT, "occurred_at": INSTANT, "amount": MONEY})
+ISSUED = pl.Schema({"portfolio": TEXT, "native_code": TEXT, "issued": MONEY, "book_issued": MONEY})
+"""Closing balances as they were issued, per venue and in the book."""
 
 
-def rollforward(postings: pl.LazyFrame, openings: pl.LazyFrame, accounts: pl.LazyFrame, since: datetime, until: datetime) -> pl.DataFrame:
+def rollforward(
+    postings: pl.LazyFrame,
+    openings: pl.LazyFrame,
+    accounts: pl.LazyFrame,
+    since: datetime,
+    until: datetime,
+    adjustments: pl.LazyFrame | None = None,
+) -> pl.DataFrame:
     """One row per account that was in the book before `until`; its columns are the same for all, unknown types included.
 
-    Facts as known. opening + opened_in_period + columns + unexplained = closing, wherever the opening is known.
+    Facts as known. opening + opened_in_period + prior_period + columns + unexplained = closing, wherever the opening is known;
+    closing + adjustments made before `until` = closing_adjusted.
     """
     chain = _chain(postings, openings, until)
     entries = _in_columns(chain.filter(pl.col("occurred_at") >= since), accounts).collect()
@@ -74,14 +89,36 @@ def rollforward(postings: pl.LazyFrame, openings: pl.LazyFrame, accounts: pl.Laz
     )
     return (
         _ends(chain, openings, accounts, since, until)
+        .join(_adjusted(adjustments, until), on="account_id", how="left")
+        .with_columns(pl.col("adjustments").fill_null(0))
+        .with_columns(prior_period=pl.lit(0, MONEY), closing_adjusted=exact.in_range(pl.col("closing") + pl.col("adjustments")))
         .join(sums.lazy(), on="account_id", how="left")
         .with_columns(pl.col(names).fill_null(0))
         .select(
-            *_IDENTITY[1:], "opening", "opened_in_period", *names, "unexplained", "closing", "book_opening", "book_closing", "entries",
+            *_IDENTITY[1:], "opening", "opened_in_period", "prior_period", *names, "unexplained", "closing", "adjustments",
+            "closing_adjusted", "book_opening", "book_closing", "entries",
         )
         .sort(ORDER, nulls_last=True)
         .collect()
     )  # fmt: skip
+
+
+def from_issued(table: pl.DataFrame, issued: pl.DataFrame) -> pl.DataFrame:
+    """The same movements from an opening that was issued (ISSUED): what is another now of the time before it is `prior_period`."""
+    told = table.join(issued, on=["portfolio", "native_code"], how="left", maintain_order="left").with_columns(
+        pl.col("issued", "book_issued").fill_null(0)
+    )
+    before = pl.col("opening").fill_null(0)
+    return told.with_columns(
+        prior_period=before - pl.col("issued"),
+        opening=pl.when(pl.col("opening").is_not_null() | (pl.col("issued") != 0)).then("issued"),
+        book_opening=pl.when(pl.col("book_closing").is_not_null()).then("book_issued"),
+    ).select(table.columns)
+
+
+def ends_of(table: pl.DataFrame) -> pl.DataFrame:
+    """What a roll-forward that was issued ends with, for the next one to begin with."""
+    return table.select("portfolio", "native_code", issued="closing", book_issued="book_closing").cast(ISSUED)
 
 
 def columns(table: pl.DataFrame) -> list[str]:
@@ -91,7 +128,7 @@ def columns(table: pl.DataFrame) -> list[str]:
 
 def require_identity(table: pl.DataFrame) -> pl.DataFrame:
     """The table, or an error naming the first row whose columns do not lead from its opening to its closing."""
-    parts = (pl.col(name).fill_null(0) for name in ("opening", "opened_in_period", *columns(table), "unexplained"))
+    parts = (pl.col(name).fill_null(0) for name in ("opening", "opened_in_period", "prior_period", *columns(table), "unexplained"))
     wrong = table.filter(pl.col("book_closing").is_not_null() & (pl.sum_horizontal(parts) != pl.col("closing")))
     if not wrong.is_empty():
         raise ContractError(f"The roll-forward of {wrong['portfolio'][0]} {wrong['native_code'][0]} does not lead to its closing.")
@@ -175,6 +212,12 @@ def _at_opening() -> pl.Expr:
     """Units in the book at `since`; none where the account was opened later."""
     opened_later = pl.col("opening").is_null() & pl.col("opened_in_period").is_not_null()
     return pl.when(opened_later).then(pl.lit(0, MONEY)).otherwise("book_opening")
+
+
+def _adjusted(adjustments: pl.LazyFrame | None, until: datetime) -> pl.LazyFrame:
+    """What was adjusted before `until`, added up per account."""
+    made = pl.LazyFrame(schema=_ADJUSTED) if adjustments is None else adjustments.select(_ADJUSTED.names())
+    return made.filter(pl.col("occurred_at") < until).group_by("account_id").agg(adjustments=exact.total(pl.col("amount")))
 
 
 def _chain(postings: pl.LazyFrame, openings: pl.LazyFrame, until: datetime) -> pl.LazyFrame:

@@ -84,6 +84,9 @@ WITH named AS (
 SELECT
     left(md5(key), 8) AS issue, f.matter, p.entity, p.venue, f.portfolio, f.native_code, f.since, f.until, f.amount, f.says, f.first_seen,
     date_diff('day', f.first_seen, (SELECT max(built_at) FROM publications)) AS age_days,
+    coalesce(
+        (SELECT arg_max(a.owner, a.recorded_at) FROM decisions AS a WHERE a.kind = 'ASSIGNMENT' AND a.subject = left(md5(key), 8)), p.owner
+    ) AS owner,
     CASE WHEN d.subject IS NULL THEN 'OPEN' ELSE 'ACCEPTED' END AS state, d.decided_by AS accepted_by, d.reason AS accepted_because,
     f.resolved_by
 FROM found AS f

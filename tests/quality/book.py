@@ -10,6 +10,7 @@ import duckdb
 import polars as pl
 
 from pipelines import tables as t
+from pipelines.publications import create_views
 from tests.ledger_text import instant, rows
 
 RECORDED = instant("2025-01-04T00:05:00Z")
@@ -177,7 +178,7 @@ BOOK = {
 
 
 def write(path: Path, book: dict[str, pl.DataFrame] = BOOK) -> Path:
-    """All tables of the contract, those of `book` filled, in a file that DuckDB 1.5 can open."""
+    """All tables and views of the contract, tables of `book` filled, in a file that DuckDB 1.5 can open."""
     con = duckdb.connect()
     con.execute(f"ATTACH '{path}' AS candidate (STORAGE_VERSION 'v1.5.0')")
     con.execute("USE candidate")
@@ -187,6 +188,8 @@ def write(path: Path, book: dict[str, pl.DataFrame] = BOOK) -> Path:
         con.register("frame", frame)
         con.execute(f'INSERT INTO "{name}" SELECT * FROM frame')
     con.close()
+    with duckdb.connect(str(path)) as alone:
+        create_views(alone)
     return path
 
 

@@ -27,7 +27,7 @@ def findings(book):
 def test_the_correct_book_blocks_nothing_and_is_marked_where_life_is_untidy(findings):
     assert [f.rule.name for f in findings.values() if f.blocks] == []
     marked = {name: f.violations for name, f in findings.items() if not f.passed}
-    assert marked == {"accounts_unmapped": 1, "accounts_opening_unknown": 2, "daily_values_unpriced": 4}
+    assert marked == {"accounts_unmapped": 1, "accounts_opening_unknown": 2, "daily_values_unpriced": 4, "completeness_inbox": 5}
 
 
 def test_the_first_finding_is_about_the_file_itself(findings):

@@ -65,6 +65,7 @@ PLANTED = [
         "INSERT INTO tie_outs VALUES ('desk', 'BTC', 'BALANCE', 3, 2.25, 'DIFFERS', '2025-01-04', '2025-01-04')",
         {"portfolio": "desk", "native_code": "BTC", "theirs": D(3), "ours": D("2.25")},
     ),
+    ("completeness_inbox", "UPDATE accounts SET asset = NULL WHERE account_id = 4", {"matter": "UNMAPPED", "native_code": "ADA"}),
     (
         "completeness_covers",
         "INSERT INTO completeness VALUES (1, '2025-01-01', '2025-01-02', 'COMPLETE', 'NOT_TESTED', NULL, '2025-01-04', NULL)",

@@ -30,11 +30,9 @@ BESIDE = """
 
 @pytest.fixture(scope="module")
 def published(book, tmp_path_factory) -> Path:
-    """The book with its views, created in the order of their names."""
+    """The book, and a price by another method."""
     path = Path(shutil.copy(book, tmp_path_factory.mktemp("published") / "closebook.duckdb"))
     with duckdb.connect(str(path)) as con:
-        for view in VIEWS:
-            con.execute(f'CREATE VIEW "{view.stem}" AS {view.read_text()}')
         con.execute(BESIDE)
     return path
 
@@ -113,7 +111,7 @@ def test_the_inbox_knows_the_types_that_the_roll_forward_knows(ask):
 
 
 def test_a_day_is_closed_locked_or_open_again(published):
-    decided = "('{}', '{}', 'ann', 'why', NULL, 'utc', '{}', NULL, '2025-01-0{}')"
+    decided = "('{}', '{}', 'ann', 'why', NULL, NULL, 'utc', '{}', NULL, '2025-01-0{}')"
     with duckdb.connect(str(published)) as con:
         states = "SELECT state FROM day_states ORDER BY day"
         assert con.execute(states).fetchall() == [("CLOSED",)] * 3
@@ -151,10 +149,22 @@ def test_a_statement_that_was_superseded_is_no_longer_in_force(ask):
     assert ask("SELECT number FROM statements_in_force") == [("ACME-2025-01-02",)]
 
 
+def test_what_was_adjusted_stands_beside_the_venues_balance_from_its_instant_on(published, tmp_path):
+    with duckdb.connect(shutil.copy(published, tmp_path / "adjusted.duckdb")) as con:
+        con.execute(
+            "INSERT INTO adjustments VALUES "
+            "('r', 'desk', 'BTC', '2025-01-02', 'adjustment', 0.75, 'ann', 'bob', 'elsewhere', 'letter', '2025-01-04')"
+        )
+        found = con.execute("SELECT day, balance, adjustment, adjusted FROM adjusted_balances WHERE native_code = 'BTC' ORDER BY day")
+        assert [(str(day), a, adjusted - balance) for day, balance, a, adjusted in found.fetchall()] == [
+            ("2025-01-01", 0, 0), ("2025-01-02", D("0.75"), D("0.75")), ("2025-01-03", D("0.75"), D("0.75")),
+        ]  # fmt: skip
+
+
 def test_every_view_says_what_it_is():
     assert {view.stem for view in VIEWS} == {
         "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward", "issues", "prices_by_method",
-        "completeness_report", "in_transit", "day_states", "statements_in_force",
+        "completeness_report", "in_transit", "day_states", "statements_in_force", "adjusted_balances",
     }  # fmt: skip
     assert all(view.read_text().startswith("-- ") for view in VIEWS + EXAMPLES)
 
