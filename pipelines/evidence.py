@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.book import Facts, Reader
 from pipelines.stages import days as day_stage
-from pipelines.stages import exact, known, prices, totals, valuations
+from pipelines.stages import exact, known, prices, totals, transfers, transit, valuations
 from pipelines.tables import (
     ADJUSTMENTS,
     CANDLES,
@@ -27,6 +27,7 @@ from pipelines.tables import (
     PULLS,
     SUSPENSE,
     TEXT,
+    TRANSFERS,
     Table,
 )
 
@@ -115,6 +116,22 @@ class Evidence:
             .sort("asset")
             .collect()
         )
+
+    @cached_property
+    def transfers(self) -> pl.DataFrame:
+        """What moved between own portfolios, as published; asked for less knowledge, matched again with that."""
+        if self.source.read(PUBLICATIONS)["known_through"][0] <= self.known_at:
+            found = self.source.read(TRANSFERS)
+        else:
+            moved = self.source.read(POSTINGS, f"event_type IN {transfers.TYPES}")
+            found = transfers.transfers(known.facts(moved.lazy(), self.known_at), Facts.of(self.source, self.known_at).accounts)
+        return found.filter(pl.col("entity") == self.entity if self.entity else pl.lit(True))
+
+    @cached_property
+    def in_transit(self) -> pl.DataFrame:
+        """What was on the way at the instant; a portfolio alone has nothing in transit."""
+        found = self.transfers if self.portfolio is None else self.transfers.clear()
+        return transit.lines(found.lazy(), self.facts.accounts, self.prices_at(self.as_of), self.as_of).collect()
 
     def prices_at(self, moment: datetime) -> pl.LazyFrame:
         """daily_prices of one instant."""

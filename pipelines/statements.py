@@ -22,7 +22,7 @@ from pipelines.evidence import Evidence
 from pipelines.exports import text
 from pipelines.exports.display import instant
 from pipelines.exports.model import DRAFT, Heading, Mark, RollForward, Statement
-from pipelines.stages import late, rollforward, totals
+from pipelines.stages import late, rollforward, totals, transit
 from pipelines.stages import statements as lines
 from pipelines.tables import CALENDARS, PORTFOLIOS, PUBLICATIONS
 
@@ -105,7 +105,7 @@ class Answer:
             accounts=printed_rows,
             assets=totals.printed(s.by_asset().lazy()).collect(),
             classes=dict(e.accounts.filter(pl.col("asset").is_not_null()).select("asset", "asset_class").iter_rows()),
-            totals=totals.totals((s.rows if self.question.by == "portfolio" else s.by_asset()).lazy()).collect(),
+            totals=self.totals,
             subtotals=s.subtotals(),
             unpriced=s.unpriced(),
             zero=s.rows.filter(pl.col("balance") == 0).select("entity", "venue", "portfolio", "native_code", "asset"),
@@ -115,7 +115,13 @@ class Answer:
             policies=e.policies,
             controls=self._controls(),
             history=e.history(self.question.calendar),
+            in_transit=e.in_transit,
+            second_totals=transit.second_totals(self.totals.lazy(), e.in_transit.lazy()).collect(),
         )
+
+    @cached_property
+    def totals(self) -> pl.DataFrame:
+        return totals.totals((self.snapshot.rows if self.question.by == "portfolio" else self.snapshot.by_asset()).lazy()).collect()
 
     @cached_property
     def roll_forward(self) -> RollForward:
@@ -182,6 +188,12 @@ class Answer:
         q = self.question
         return pl.col(q.scope_of) == q.scope if q.scope_of != "all" else pl.lit(True)
 
+    def _agrees(self) -> bool:
+        """Whether both groupings have the same totals."""
+        both = [totals.totals(rows.lazy()).collect() for rows in (self.snapshot.rows, self.snapshot.by_asset())]
+        one, other = (t.filter(pl.col("portfolio").is_null()).select("entity", "currency", "price_basis", "value") for t in both)
+        return one.equals(other)
+
     def _controls(self) -> Mapping[str, int | str]:
         """Counts by which a copy of the statement is checked."""
         rows, known = self.snapshot.rows, self.source.read(PORTFOLIOS, "recorded_at <= ?", self.snapshot.known_at).height
@@ -196,6 +208,8 @@ class Answer:
             "unpriced": self.snapshot.unpriced().height,
             "at zero": int((rows["balance"] == 0).sum()),
             "without a balance": rows["balance"].null_count(),
+            "in transit": self.evidence.in_transit.height,
+            "by asset agrees with by portfolio": "yes" if self._agrees() else "no",
             "marked": int(rows["status_reasons"].is_not_null().sum()),
             **{name: count for name, count in counts.items() if count},
             "refused rows in suspense": self.evidence.suspense.height,

@@ -87,10 +87,26 @@ def numbers(tables: dict[str, list[Row]], said: Row) -> Found:
         total = sums[t["entity"], t["currency"], t["portfolio"], t["price_basis"]]
         if not same(t["value"], total) or not same(t["printed"], total.quantize(D(1).scaleb(-t["minor_units"]))):
             yield f"statement.json: total {t['entity']} {t['portfolio'] or ''} {t['currency']}"
+    yield from second_totals(tables, said, price, sums)
     if [{k: "" if v is None else str(v) for k, v in row.items()} for row in said["rows"]] != tables["by_" + said["by"]]:
         yield "statement.json: its rows are not those of the CSV"
     days = [d for d in tables["daily_values"] if any(d[c] != rows.get(key(d), d)[c] for c in ("balance", "price", "value"))]
     yield from (f"evidence/daily_values.csv: {' '.join(key(d))}" for d in days)
+
+
+def second_totals(tables: dict[str, list[Row]], said: Row, price: dict[Any, D], sums: dict[Any, D]) -> Found:
+    """What is in transit is an entry of its sender's, at the price of its asset, and below the balances."""
+    sent = {(key(p), p["occurred_at"], -D(p["amount"])) for p in tables["postings"]}
+    for r in said["in_transit"]:
+        each = price.get((r["price_basis"], r["asset"], r["currency"]), NAN)
+        sums[r["entity"], r["currency"], "way"] += D(r["value"] or 0)
+        entry = ((r["sent_by"], r["sent_code"]), r["sent_at"], D(r["units"]))
+        if entry not in sent or not same(r["value"], (D(r["units"]) * each).quantize(LAST)):
+            yield f"statement.json: in transit {r['asset']} from {r['sent_by']}"
+    for t in said["second_totals"]:
+        parts = sums[t["entity"], t["currency"], None, None], sums[t["entity"], t["currency"], "way"]
+        if not same(t["value"], parts[0]) or not same(t["in_transit"], parts[1]) or not same(t["with_in_transit"], parts[0] + parts[1]):
+            yield f"statement.json: total with in transit {t['entity']} {t['currency']}"
 
 
 def changes(lines: list[Row], said: Row) -> Found:

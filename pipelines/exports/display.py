@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
 
 NONE = "–"
 PRICE_DIGITS = 10
@@ -50,3 +51,8 @@ def name(text: str | None) -> str:
 def title(column: str) -> str:
     """A column's name as words."""
     return column.replace("_", " ").capitalize()
+
+
+def money(row: dict[str, Any], amount: str = "printed") -> str:
+    """An amount of a row that is already at its currency's minor unit."""
+    return "out of range" if row[amount] is None else number(row[amount], row["minor_units"])

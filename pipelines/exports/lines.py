@@ -7,11 +7,11 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.exports import below
 from pipelines.exports import blocks as b
-from pipelines.exports.display import NONE, instant, name, number, price, units
-from pipelines.exports.model import Statement
+from pipelines.exports.display import NONE, instant, money, name, number, price, units
+from pipelines.exports.model import BASES, Statement
 
-BASES = {"PAR": "par", "VWAP_24H": "market", "FIXED_POLICY": "fixed policy", "ALIAS_POLICY": "alias policy"}
 MARKS = {"COMPLETE": "C", "EXCEPTION": "E", "STALE": "S", "NOT_TESTED": "N"}
 LEGEND = "Bal, Mov: what was proved of balance and movements. C complete, E exception, S stale, N not tested."
 PACIFICA = "A Pacifica line is cash collateral; it excludes unrealised P&L and spot assets, and a negative one is a payable."
@@ -30,6 +30,7 @@ def tables(statement: Statement) -> Iterator[b.Block]:
         yield from _by_asset(statement)
     else:
         yield from _by_portfolio(statement)
+    yield from below.blocks(statement)
 
 
 PORTFOLIO_COLUMNS = (
@@ -105,11 +106,6 @@ def _valued(row: dict[str, Any]) -> tuple[str, str, str, str]:
 
 def _count(n: int | None) -> str:
     return NONE if n is None else str(n)
-
-
-def money(row: dict[str, Any], amount: str = "printed") -> str:
-    """An amount of a row that is already at its currency's minor unit."""
-    return "out of range" if row[amount] is None else number(row[amount], row["minor_units"])
 
 
 def _under(rows: Sequence[dict[str, Any]], totals: Sequence[dict[str, Any]], live: Sequence[dict[str, Any]]) -> Iterator[b.Block]:

@@ -17,6 +17,7 @@ INDICATIVE = (
     "Not a fair-value measurement; the price source may not be your principal market."
 )
 NO_GAINS = "Cost basis, gains and losses are not computed."
+BASES = {"PAR": "par", "VWAP_24H": "market", "FIXED_POLICY": "fixed policy", "ALIAS_POLICY": "alias policy"}
 METHOD = "VWAP_24H"
 ROUNDING = "half-even"
 
@@ -109,6 +110,8 @@ class Statement:
     policies: pl.DataFrame
     controls: Mapping[str, int | str]  # counts to check a copy by
     history: pl.DataFrame  # value per closed day, entity and currency, for the chart
+    in_transit: pl.DataFrame  # sent and not received: below the balances, in no portfolio
+    second_totals: pl.DataFrame  # per entity and currency: the total, what is in transit, both
     difference: Difference | None = None  # from the one it supersedes
 
     @property

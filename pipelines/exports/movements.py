@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipelines.exports import blocks as b
-from pipelines.exports.display import NONE, instant, name, number, price, title, units
-from pipelines.exports.lines import grouped, money
+from pipelines.exports.display import NONE, instant, money, name, number, price, title, units
+from pipelines.exports.lines import grouped
 from pipelines.exports.model import INDICATIVE, NO_GAINS, RollForward
 from pipelines.exports.naming import identity, recorded, scope
 

@@ -9,10 +9,10 @@ import polars as pl
 
 from pipelines.exports import blocks as b
 from pipelines.exports import changes, drawing
-from pipelines.exports.display import name, number, units
-from pipelines.exports.lines import BASES, MARKS, marks_of, money, tables
+from pipelines.exports.display import money, name, number, units
+from pipelines.exports.lines import MARKS, marks_of, tables
 from pipelines.exports.method import EXPLAINER
-from pipelines.exports.model import INDICATIVE, NO_GAINS, Statement
+from pipelines.exports.model import BASES, INDICATIVE, NO_GAINS, Statement
 from pipelines.exports.naming import identity, recorded, scope
 
 BARS = 12

@@ -14,6 +14,7 @@ from pipelines import tables as t
 from pipelines.book import Facts
 from pipelines.publications import Publication
 from pipelines.stages.days import days
+from pipelines.stages.transfers import transfers
 from pipelines.stages.valuations import daily_values
 from tests.ledger_text import D, instant, rows
 
@@ -83,6 +84,7 @@ POSTINGS = rows(t.POSTINGS, """
     7          | 2025-01-13                  | 0        | -        | subaccount_transfer| -10         | 79979         | 25            | 2025-02-03T07:59:00Z | -
     7          | 2025-01-14                  | 0        | -        | spin_the_wheel     | 21          | 80000         | 25            | 2025-02-03T07:59:00Z | -            # a type nobody knows
     8          | 2025-01-04                  | 0        | -        | deposit            | 2.123456    | 5.123456      | -             | 2025-02-03T07:59:00Z | -
+    8          | 2025-02-01T00:06:00Z        | 0        | -        | deposit            | 2           | 7.123456      | -             | 2025-02-03T07:59:00Z | -            # what the treasury sent before the cut-off
     9          | 2024-12-30                  | 0        | -        | deposit            | 5000        | 5000          | -             | 2025-02-03T07:59:00Z | -
     10         | 2024-12-30                  | 0        | -        | deposit            | 10000       | 10000         | -             | 2025-02-03T07:59:00Z | -
     11         | 2025-01-20                  | 0        | -        | withdrawal         | -7          | -7            | -             | 2025-02-03T07:59:00Z | -
@@ -143,6 +145,7 @@ BOOK = {
 def write(path: Path, **changed: pl.DataFrame) -> Path:
     """All tables in a file, as a publication holds them; the closed days are closed by the stages."""
     book = {**BOOK, "candles": candles(), **changed}
+    book["transfers"] = matched(book["postings"], book["accounts"], book["portfolios"])
     con = duckdb.connect(str(path))
     for table in t.TABLES.values():
         con.execute(table.ddl())
@@ -154,6 +157,12 @@ def write(path: Path, **changed: pl.DataFrame) -> Path:
     _fill(con, closed)
     con.close()
     return path
+
+
+def matched(postings: pl.DataFrame, accounts: pl.DataFrame, portfolios: pl.DataFrame) -> pl.DataFrame:
+    """What moved between own portfolios."""
+    named = accounts.join(portfolios.select("portfolio", "entity", "venue"), on="portfolio")
+    return t.TRANSFERS.conform(transfers(postings.filter(pl.col("retired_at").is_null()).lazy(), named.lazy()))
 
 
 def close(facts: Facts) -> dict[str, pl.DataFrame]:

@@ -17,14 +17,22 @@ from pipelines import verify
 from pipelines.errors import UsageError
 from pipelines.exports.bundle import bundle
 from pipelines.filing import first_difference, form_of
+from pipelines.publications import Publication
+from pipelines.statements import Answer, Question
 from tests.conftest import closebook
 from tests.exports import january
 
 
+@pytest.fixture(scope="module")
+def packed(january_book) -> bytes:
+    with Publication(january_book) as source:
+        return form_of(Answer(source, Question(january.CLOSE, since=january.OPEN)), "bundle")
+
+
 @pytest.fixture
-def made(asked, tmp_path) -> Path:
+def made(packed, tmp_path) -> Path:
     path = tmp_path / "january.zip"
-    path.write_bytes(form_of(asked(since=january.OPEN), "bundle"))
+    path.write_bytes(packed)
     return path
 
 
@@ -115,6 +123,8 @@ def test_two_hundred_flipped_bytes_of_the_archive_itself_are_each_found(made):
         ("by_asset.csv", ",105.123456,", ",105.123457,", "by_asset.csv: balance of ETH"),
         ("statement.json", '"value": "40000"', '"value": "40001"', "statement.json: its rows are not those of the CSV"),
         ("statement.json", '"printed": "1924585.98"', '"printed": "1924585.99"', "statement.json: total acme  USD"),
+        ("statement.json", '"units": "2",', '"units": "3",', "statement.json: in transit ETH from treasury"),
+        ("statement.json", '"printed_with_in_transit": "', '"with_in_transit": "1', "statement.json: total with in transit acme USD"),
         ("evidence/daily_values.csv", "Z,12.5,", "Z,12.4,", "evidence/daily_values.csv: treasury BTC"),
         ("roll_forward.csv", ",20,-2,15,", ",21,-2,14,", "roll_forward.csv: deposits of treasury ETH"),
         ("roll_forward.csv", ",21,-12,80000", ",21,-11,80000", "roll_forward.csv: closing of perps USDC"),

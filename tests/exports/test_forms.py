@@ -177,3 +177,23 @@ def test_numbers_on_paper_keep_every_digit_that_counts():
     assert price(D("0.12345678905"), 2) == "0.123456789", "half-even at the tenth digit"
     assert (price(D(1), 2), price(D(0), 2), price(D("123456789012345.5"), 2)) == ("1.00", "0.00", "123,456,789,012,345.50")
     assert instant(january.CLOSE.replace(microsecond=500)) == "2025-02-01 00:00:00.0005Z"
+
+
+def test_what_is_in_transit_stands_below_the_balances_with_a_second_total(asked):
+    statement = asked(by="asset").statement
+    way = statement.in_transit.select("asset", "units", "sent_by", "received_by").rows()
+    assert way == [("ETH", D(2), "treasury", "shop"), ("USDC", D(10), "perps", None)], "both ends, or one that is not seen"
+    [second] = statement.second_totals.to_dicts()
+    assert second["with_in_transit"] - second["value"] == second["in_transit"] == statement.in_transit["value"].sum()
+    assert statement.rows.equals(asked(by="asset").snapshot.by_asset()), "in no balance"
+    assert asked(portfolio="treasury").statement.in_transit.is_empty(), "a portfolio alone has nothing in transit"
+    assert asked(entity="zeta").statement.in_transit.is_empty()
+    assert "Agrees with by-portfolio: yes" in words_of(form_of(asked(by="asset"), "pdf"))
+
+
+def test_what_is_in_transit_is_matched_with_the_knowledge_asked_for(asked):
+    from tests.ledger_text import instant as at
+
+    known = asked(known_at=at("2025-02-03T07:59:30Z"))
+    assert known.statement.in_transit.equals(asked().statement.in_transit)
+    assert asked(known_at=at("2025-01-22")).statement.in_transit.is_empty()
