@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from pipelines import closing, filing, publications, quality, tables
+from pipelines.defs import newest
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
 from pipelines.defs.show import counted, ingested, newest_statement, outcomes, row_count, schema, table
@@ -71,17 +72,20 @@ def candles(book: Book) -> dg.MaterializeResult[None]:
 
 @_daily("snapshots", [postings], tables.DAILY_BALANCES)
 def daily_balances(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
-    return report_days(context, closing.close_balances(book.warehouse, _days(context, book)))
+    closed = closing.close_balances(book.warehouse, _days(context, book))
+    return report_days(context, closed, newest.largest(book.warehouse, tables.DAILY_BALANCES))
 
 
 @_daily("prices", [candles, postings], tables.DAILY_PRICES)
 def daily_prices(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
-    return report_days(context, closing.close_prices(book.warehouse, _days(context, book)))
+    closed = closing.close_prices(book.warehouse, _days(context, book))
+    return report_days(context, closed, newest.largest(book.warehouse, tables.DAILY_PRICES))
 
 
 @_daily("valuations", [daily_balances, daily_prices], tables.DAILY_VALUES)
 def daily_values(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
-    return report_days(context, closing.close_values(book.warehouse, _days(context, book)))
+    closed = closing.close_values(book.warehouse, _days(context, book))
+    return report_days(context, closed, newest.largest(book.warehouse, tables.DAILY_VALUES) | newest.by_portfolio(book.warehouse))
 
 
 def _days(context: dg.AssetExecutionContext, book: OpenBook) -> pl.DataFrame:

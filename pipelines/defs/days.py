@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
@@ -35,8 +36,8 @@ def partitions(config: Config | None) -> dg.DailyPartitionsDefinition:
 DAYS = partitions(configured())
 
 
-def report_days(context: dg.AssetExecutionContext, closed: Closed) -> dg.MaterializeResult[None]:
-    """Facts per day: on the tagged days through this run's own event, on every other day through one that is logged."""
+def report_days(context: dg.AssetExecutionContext, closed: Closed, shown: Mapping[str, Any]) -> dg.MaterializeResult[None]:
+    """Facts per day: on the tagged days through this run's own event, which shows the newest day; on every other through one logged."""
     tagged = set(context.partition_keys)
     for day, facts in _facts(closed):
         if day in tagged:
@@ -48,7 +49,7 @@ def report_days(context: dg.AssetExecutionContext, closed: Closed) -> dg.Materia
         "rows_written": closed.replaced.written,
         "rows_removed": closed.replaced.removed,
     }
-    return dg.MaterializeResult(metadata=totals)
+    return dg.MaterializeResult(metadata=totals | dict(shown))
 
 
 def _facts(closed: Closed) -> Iterator[tuple[str, dict[str, int]]]:

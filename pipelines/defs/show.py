@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ import polars as pl
 
 from pipelines import progress, publications
 from pipelines.book import newest_instants
+from pipelines.defs.newest import titled
 from pipelines.exports import paper
 from pipelines.exports.text import instant, plain
 from pipelines.home import Home
@@ -86,7 +86,7 @@ def statement(answer: Answer) -> dict[str, Any]:
     """A statement's totals, its first rows and its charts."""
     said = answer.statement
     totals = said.totals.select("entity", "currency", "portfolio", "price_basis", "rows", "value", "printed")
-    charts = [f"{drawn['title']}\n\n{_picture(drawn['svg'])}" for drawn in paper.drawings(said)]
+    charts = [titled(drawn["title"], drawn["svg"]) for drawn in paper.drawings(said)]
     return {
         "as_of": instant(said.heading.as_of),
         "rows": said.rows.height,
@@ -95,7 +95,3 @@ def statement(answer: Answer) -> dict[str, Any]:
         "preview": table(said.rows.head(PREVIEW)),
         "charts": dg.MetadataValue.md("\n\n".join(charts)),
     }
-
-
-def _picture(svg: str) -> str:
-    return f"![chart](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
