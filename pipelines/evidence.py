@@ -12,8 +12,8 @@ from functools import cached_property
 import polars as pl
 
 from pipelines.book import Facts, Reader
+from pipelines.stages import below, exact, known, prices, totals, transfers, transit, valuations
 from pipelines.stages import days as day_stage
-from pipelines.stages import exact, known, prices, totals, transfers, transit, valuations
 from pipelines.tables import (
     ADJUSTMENTS,
     CANDLES,
@@ -126,6 +126,11 @@ class Evidence:
             moved = self.source.read(POSTINGS, f"event_type IN {transfers.TYPES}")
             found = transfers.transfers(known.facts(moved.lazy(), self.known_at), Facts.of(self.source, self.known_at).accounts)
         return found.filter(pl.col("entity") == self.entity if self.entity else pl.lit(True))
+
+    @cached_property
+    def adjusted(self) -> pl.DataFrame:
+        """What adjustments add to each account by then."""
+        return below.adjusted(self.adjustments.lazy(), self.accounts.lazy(), self.prices_at(self.as_of)).collect()
 
     @cached_property
     def in_transit(self) -> pl.DataFrame:

@@ -7,12 +7,13 @@ is told the number and the state as it is told the question: rendered again from
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from pipelines import filing, locks, register
+from pipelines import filing, locks, publications, register
 from pipelines.book import Reader
 from pipelines.envelopes import ENVELOPE, Envelope, Signer, seal
 from pipelines.errors import UsageError
@@ -23,7 +24,7 @@ from pipelines.home import Home, locked, machine_errors, write_atomically
 from pipelines.journal import Journal, Record
 from pipelines.publications import Publication
 from pipelines.statements import Answer, By, Question, day_ending, month
-from pipelines.tables import CLOSED_DAYS, PORTFOLIOS
+from pipelines.tables import CLOSED_DAYS, PORTFOLIOS, PUBLICATIONS
 from pipelines.telling import telling
 
 _ASKED = ("scope_of", "scope", "calendar", "as_of", "since", "grouping", "publication_id", "state")
@@ -135,6 +136,7 @@ def _made(home: Home, answer: Answer, asked: dict[str, str], before: Record | No
     told = manifest(filing.about(answer), files)
     heading, mark = answer.heading, answer.mark
     words = asked | {"number": mark.number or "", "reason": reason, "issued_at": at.isoformat(), "known_at": heading.known_at.isoformat()}
+    words |= {"opened_publication_id": str((answer.opened or answer.source).read(PUBLICATIONS)["publication_id"][0])}
     words |= {"software": heading.software, "policies_sha256": heading.policies_sha256}
     words |= {"supersedes": mark.supersedes} if mark.supersedes else {}
     words |= {"locked": mark.locked} if mark.locked else {}
@@ -148,10 +150,13 @@ def _made(home: Home, answer: Answer, asked: dict[str, str], before: Record | No
     return Journal(home.journal).append(register.KIND, by, {k: v for k, v in words.items() if v}, at)
 
 
-def answer_of(home: Home, source: Reader, record: Record) -> Answer:
-    """What its content was made from: rendered again, it has the same bytes."""
+@contextmanager
+def answer_of(home: Home, record: Record) -> Iterator[Answer]:
+    """What its content was made from, as long as those publications are kept: rendered again, it has the same bytes."""
     question, mark = _asked_of(record)
-    return Answer(source, question, mark, _superseded(home, mark))
+    numbers = [int(record.words[name]) for name in ("publication_id", "opened_publication_id")]
+    with publications.version(home, numbers[0]) as source, publications.version(home, numbers[1]) as opened:
+        yield Answer(source, question, mark, _superseded(home, mark), opened)
 
 
 def _asked_of(record: Record) -> tuple[Question, Mark]:

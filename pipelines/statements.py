@@ -22,7 +22,7 @@ from pipelines.evidence import Evidence
 from pipelines.exports import text
 from pipelines.exports.display import instant
 from pipelines.exports.model import DRAFT, Heading, Mark, RollForward, Statement
-from pipelines.stages import late, rollforward, totals, transit
+from pipelines.stages import below, late, rollforward, totals
 from pipelines.stages import statements as lines
 from pipelines.tables import CALENDARS, PORTFOLIOS, PUBLICATIONS
 
@@ -116,7 +116,8 @@ class Answer:
             controls=self._controls(),
             history=e.history(self.question.calendar),
             in_transit=e.in_transit,
-            second_totals=transit.second_totals(self.totals.lazy(), e.in_transit.lazy()).collect(),
+            adjusted=e.adjusted,
+            second_totals=below.second_totals(self.totals.lazy(), in_transit=e.in_transit.lazy(), adjusted=e.adjusted.lazy()).collect(),
         )
 
     @cached_property
@@ -209,6 +210,7 @@ class Answer:
             "at zero": int((rows["balance"] == 0).sum()),
             "without a balance": rows["balance"].null_count(),
             "in transit": self.evidence.in_transit.height,
+            "adjusted": self.evidence.adjusted.height,
             "by asset agrees with by portfolio": "yes" if self._agrees() else "no",
             "marked": int(rows["status_reasons"].is_not_null().sum()),
             **{name: count for name, count in counts.items() if count},

@@ -95,7 +95,7 @@ def numbers(tables: dict[str, list[Row]], said: Row) -> Found:
 
 
 def second_totals(tables: dict[str, list[Row]], said: Row, price: dict[Any, D], sums: dict[Any, D]) -> Found:
-    """What is in transit is an entry of its sender's, at the price of its asset, and below the balances."""
+    """What is in transit is an entry of its sender's; what is adjusted, the adjustments; both at the price of the asset."""
     sent = {(key(p), p["occurred_at"], -D(p["amount"])) for p in tables["postings"]}
     for r in said["in_transit"]:
         each = price.get((r["price_basis"], r["asset"], r["currency"]), NAN)
@@ -103,10 +103,16 @@ def second_totals(tables: dict[str, list[Row]], said: Row, price: dict[Any, D], 
         entry = ((r["sent_by"], r["sent_code"]), r["sent_at"], D(r["units"]))
         if entry not in sent or not same(r["value"], (D(r["units"]) * each).quantize(LAST)):
             yield f"statement.json: in transit {r['asset']} from {r['sent_by']}"
+    for r in said["adjusted"]:
+        made = [D(a["amount"]) for a in tables["adjustments"] if key(a) == key(r)]
+        each = price.get((r["price_basis"], r["asset"], r["currency"]), NAN)
+        sums[r["entity"], r["currency"], "adjusted"] += D(r["value"] or 0)
+        if not same(r["units"], sum(made, D(0))) or not same(r["value"], (D(r["units"] or "NaN") * each).quantize(LAST)):
+            yield f"statement.json: adjusted {' '.join(key(r))}"
     for t in said["second_totals"]:
-        parts = sums[t["entity"], t["currency"], None, None], sums[t["entity"], t["currency"], "way"]
-        if not same(t["value"], parts[0]) or not same(t["in_transit"], parts[1]) or not same(t["with_in_transit"], parts[0] + parts[1]):
-            yield f"statement.json: total with in transit {t['entity']} {t['currency']}"
+        parts = [sums[t["entity"], t["currency"], *part] for part in ((None, None), ("way",), ("adjusted",))]
+        due = dict(zip(("value", "in_transit", "adjusted", "second_total"), [*parts, sum(parts, D(0))], strict=True))
+        yield from (f"statement.json: {c} of {t['entity']} {t['currency']}" for c, number in due.items() if not same(t[c], number))
 
 
 def changes(lines: list[Row], said: Row) -> Found:

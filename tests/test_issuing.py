@@ -89,8 +89,8 @@ def test_asked_for_again_the_stored_bytes_are_the_answer(issuer: Issuer, tmp_pat
 def test_rendered_again_from_its_record_it_has_the_same_bytes(issuer: Issuer, tmp_path: Path) -> None:
     issuer.lock()
     issued = issuer.issue(since=january.OPEN)
-    with publications.version(issuer.home, int(issued.record.words["publication_id"])) as source:
-        again = filing.contents(issuing.answer_of(issuer.home, source, issued.record))
+    with issuing.answer_of(issuer.home, issued.record) as answer:
+        again = filing.contents(answer)
     stored = files_of(issuer.bundle(issued, tmp_path))
     assert {name: body for name, body in stored.items() if name not in ("manifest.json", ENVELOPE)} == again
 
@@ -232,8 +232,8 @@ def test_a_revision_says_what_changed_and_why(issuer: Issuer, tmp_path: Path) ->
     assert "(publication 412) → 2025-02-20 09:00:00Z (publication 431). Policies: unchanged." in paper
     assert {"difference.csv", "difference.xlsx", "difference.pdf", "causes.csv"} <= set(files)
     assert (first.read_bytes(), filing.checked([path, first]).wrong) == (kept, "")
-    with publications.newest(issuer.home) as source:
-        assert filing.contents(issuing.answer_of(issuer.home, source, second.record)).items() <= files.items()
+    with issuing.answer_of(issuer.home, second.record) as answer:
+        assert filing.contents(answer).items() <= files.items()
     files["difference.csv"] = files["difference.csv"].replace(b"12.45", b"12.46")
     files["difference.json"] = files["difference.json"].replace(f'"change": "{total["change"]}"'.encode(), b'"change": "-1"')
     del files["manifest.json"], files[ENVELOPE]

@@ -111,7 +111,8 @@ class Statement:
     controls: Mapping[str, int | str]  # counts to check a copy by
     history: pl.DataFrame  # value per closed day, entity and currency, for the chart
     in_transit: pl.DataFrame  # sent and not received: below the balances, in no portfolio
-    second_totals: pl.DataFrame  # per entity and currency: the total, what is in transit, both
+    adjusted: pl.DataFrame  # what people say accounts hold beside what their venues report: below the balances too
+    second_totals: pl.DataFrame  # per entity and currency: the total, what stands below it, and all together
     difference: Difference | None = None  # from the one it supersedes
 
     @property

@@ -49,7 +49,8 @@ def _sheets(document: Document) -> dict[str, pl.DataFrame]:
     if isinstance(document, Statement):
         return {
             "Statement": document.lines, "Totals": document.totals, "Unpriced": document.unpriced,
-            "In transit": document.in_transit, "Second totals": document.second_totals, "Zero balances": document.zero,
+            "In transit": document.in_transit, "Adjusted": document.adjusted, "Second totals": document.second_totals,
+            "Zero balances": document.zero,
             "Live": document.live, "Portfolios": document.portfolios, "Prices": document.prices, "Policies": document.policies,
         }  # fmt: skip
     if isinstance(document, Difference):

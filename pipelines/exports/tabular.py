@@ -13,7 +13,10 @@ from pipelines.exports.model import Difference, RollForward, Statement
 
 Document = Statement | RollForward | Difference
 
-_LISTS = ("rows", "subtotals", "totals", "unpriced", "in_transit", "second_totals", "zero", "portfolios", "live", "prices", "policies")
+_LISTS = (
+    "rows", "subtotals", "totals", "unpriced", "in_transit", "adjusted", "second_totals", "zero", "portfolios", "live", "prices",
+    "policies",
+)  # fmt: skip
 _MOVEMENT_LISTS = ("rows", "prior", "adjustments", "bridge", "bridge_totals", "own_transfers", "annex")
 _CHANGES = ("rows", "totals", "causes")
 

@@ -1,4 +1,4 @@
-"""transfers + daily_prices → what was on the way at an instant: lines below the balances, a second total, in no portfolio's balance.
+"""transfers + daily_prices → what was on the way at an instant: lines below the balances, in no portfolio's balance.
 
 Units are those that were sent. Nothing is matched here, and no price is made up.
 """
@@ -16,7 +16,6 @@ LINES = (
     "entity", "asset", "units", "sent_by", "sent_code", "sent_at", "received_by", "received_code", "received_at",
     "price", "price_basis", "currency", "value", "reason",
 )  # fmt: skip
-TOTALS = ("value", "in_transit", "with_in_transit")
 
 
 def lines(found: pl.LazyFrame, accounts: pl.LazyFrame, prices: pl.LazyFrame, as_of: datetime) -> pl.LazyFrame:
@@ -34,13 +33,3 @@ def lines(found: pl.LazyFrame, accounts: pl.LazyFrame, prices: pl.LazyFrame, as_
 
 def _named(accounts: pl.LazyFrame, end: str) -> pl.LazyFrame:
     return accounts.select("account_id", pl.col("portfolio").alias(f"{end}_by"), pl.col("native_code").alias(f"{end}_code"))
-
-
-def second_totals(whole: pl.LazyFrame, on_the_way: pl.LazyFrame) -> pl.LazyFrame:
-    """Totals of an entity and currency, what is in transit, and both together; only where something is."""
-    group = ["entity", "currency"]
-    first = whole.filter(pl.all_horizontal(pl.col(c).is_null() for c in ("portfolio", "price_basis"))).select(*group, "value")
-    way = on_the_way.filter(pl.col("value").is_not_null()).group_by(group).agg(in_transit=exact.total(pl.col("value")))
-    both = way.join(first, on=group, how="left").with_columns(pl.col("value").fill_null(0))
-    summed = both.with_columns(with_in_transit=exact.in_range(pl.col("value") + pl.col("in_transit")))
-    return totals.printed(summed.select(*group, *TOTALS), **{f"printed_{name}": name for name in TOTALS}).sort(group)

@@ -124,7 +124,7 @@ def test_two_hundred_flipped_bytes_of_the_archive_itself_are_each_found(made):
         ("statement.json", '"value": "40000"', '"value": "40001"', "statement.json: its rows are not those of the CSV"),
         ("statement.json", '"printed": "1924585.98"', '"printed": "1924585.99"', "statement.json: total acme  USD"),
         ("statement.json", '"units": "2",', '"units": "3",', "statement.json: in transit ETH from treasury"),
-        ("statement.json", '"printed_with_in_transit": "', '"with_in_transit": "1', "statement.json: total with in transit acme USD"),
+        ("statement.json", '"second_total": "', '"second_total": "1', "statement.json: second_total of acme USD"),
         ("evidence/daily_values.csv", "Z,12.5,", "Z,12.4,", "evidence/daily_values.csv: treasury BTC"),
         ("roll_forward.csv", ",20,-2,15,", ",21,-2,14,", "roll_forward.csv: deposits of treasury ETH"),
         ("roll_forward.csv", ",21,-12,80000", ",21,-11,80000", "roll_forward.csv: closing of perps USDC"),

@@ -11,13 +11,16 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from pipelines import tables as t
 from pipelines.errors import UsageError
 from pipelines.exports import tabular
 from pipelines.exports.display import instant, number, price, units
-from pipelines.filing import form_of, write, write_all
-from pipelines.statements import Question
+from pipelines.filing import first_difference, form_of, write, write_all
+from pipelines.publications import Publication
+from pipelines.statements import Answer, Question
 from tests.exports import january
 from tests.exports.forms import cells_of, column, golden, words_of
+from tests.ledger_text import rows
 
 D = Decimal
 FORMS = ("csv", "json", "pdf", "xlsx", "parquet", "bundle")
@@ -66,8 +69,9 @@ def test_totals_read_back_from_every_form_are_equal_to_the_last_digit(asked, by)
     exact = {text for _, text in column(sheets["Totals"], "Value (exact)")}
     assert exact >= {t["value"] for t in totals}
     paper = words_of(form_of(answer, "pdf"))
-    for t in totals:
-        assert f"{t['currency']} Priced subtotal {t['rows']} {number(D(t['printed']), 2)} {number(D(t['value']))}" in paper
+    for total in totals:
+        printed, exact = number(D(total["printed"]), 2), number(D(total["value"]))
+        assert f"{total['currency']} Priced subtotal {total['rows']} {printed} {exact}" in paper
 
 
 def test_printed_lines_that_do_not_add_say_by_how_much(asked):
@@ -184,7 +188,7 @@ def test_what_is_in_transit_stands_below_the_balances_with_a_second_total(asked)
     way = statement.in_transit.select("asset", "units", "sent_by", "received_by").rows()
     assert way == [("ETH", D(2), "treasury", "shop"), ("USDC", D(10), "perps", None)], "both ends, or one that is not seen"
     [second] = statement.second_totals.to_dicts()
-    assert second["with_in_transit"] - second["value"] == second["in_transit"] == statement.in_transit["value"].sum()
+    assert second["second_total"] - second["value"] == second["in_transit"] == statement.in_transit["value"].sum()
     assert statement.rows.equals(asked(by="asset").snapshot.by_asset()), "in no balance"
     assert asked(portfolio="treasury").statement.in_transit.is_empty(), "a portfolio alone has nothing in transit"
     assert asked(entity="zeta").statement.in_transit.is_empty()
@@ -197,3 +201,23 @@ def test_what_is_in_transit_is_matched_with_the_knowledge_asked_for(asked):
     known = asked(known_at=at("2025-02-03T07:59:30Z"))
     assert known.statement.in_transit.equals(asked().statement.in_transit)
     assert asked(known_at=at("2025-01-22")).statement.in_transit.is_empty()
+
+
+def test_what_is_adjusted_stands_below_the_balances_too(tmp_path):
+    made = rows(t.ADJUSTMENTS, """
+        record | portfolio | native_code | occurred_at | amount | author | approver
+        a      | treasury  | BTC         | 2025-01-20  | -0.5   | ann    | bob
+        b      | treasury  | BTC         | 2025-01-21  | 0.25   | ann    | bob
+        c      | treasury  | USD         | 2025-02-01  | 7      | ann    | bob      # after the instant
+    """, event_type="adjustment", reason="a claim", document="doc1", **january.KNOWN)  # fmt: skip
+    with Publication(january.write(tmp_path / "000413.duckdb", adjustments=made)) as source:
+        answer = Answer(source, Question(january.CLOSE, entity="acme"))
+        statement, paper = answer.statement, words_of(form_of(answer, "pdf"))
+        (tmp_path / "made.zip").write_bytes(form_of(answer, "bundle"))
+    [line] = statement.adjusted.to_dicts()
+    assert (line["native_code"], line["units"], line["value"]) == ("BTC", D("-0.25"), D("-24537.490104166666666667"))
+    [second] = statement.second_totals.to_dicts()
+    assert second["second_total"] == second["value"] + second["in_transit"] + line["value"]
+    assert statement.rows.filter(native_code="BTC")["balance"].to_list() == [D("12.5")], "in no balance"
+    assert "USD 1,924,585.98 + in transit 6,720.25 + adjustments -24,537.49 =" in paper
+    assert first_difference(tmp_path / "made.zip") == ""
