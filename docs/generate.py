@@ -1,4 +1,4 @@
-"""pipelines/config.py → docs/configuration.md; pipelines/tables.py and sql/views → docs/tables.md. `make docs` runs it."""
+"""pipelines/config → docs/configuration.md; pipelines/tables.py and sql/views → docs/tables.md. `make docs` runs it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from pipelines import config, publications, tables
+from pipelines.config import kinds
 
 DOCS = Path(__file__).parent
 BY_HAND = "<!-- Written by `make docs`; what stands here is changed in {source}. -->\n"
@@ -31,7 +32,7 @@ PLAIN = {
     Decimal: "decimal number, as text",
     SecretStr: "secret",
 }
-SAID = {config._not_all: "name", config._http_url: "http(s) address", config._timezone: "IANA name"}
+SAID = {kinds.not_all: "name", kinds.http_url: "http(s) address", kinds.timezone: "IANA name"}
 BOUNDS: dict[type, tuple[str, str]] = {
     Ge: ("ge", "at least {}"),
     Gt: ("gt", "more than {}"),
@@ -53,7 +54,7 @@ def table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
 
 
 def configuration() -> str:
-    parts = [BY_HAND.format(source="pipelines/config.py and docs/configuration.head.md")]
+    parts = [BY_HAND.format(source="pipelines/config and docs/configuration.head.md")]
     parts += [(DOCS / "configuration.head.md").read_text(encoding="utf-8")]
     parts += [section(head, model) for head, model in sections()]
     return "\n".join(parts)

@@ -14,24 +14,24 @@ from functools import partial
 import httpx
 from pydantic import SecretStr
 
-from pipelines.config import Alerts, Smtp, reveal
+from pipelines.config import Alerts, Mail, reveal
 from pipelines.errors import ConfigError
 from pipelines.home import Home, machine_errors, write_atomically
-from pipelines.reports.mail import mailer
+from pipelines.mail import mailer
 
 Send = Callable[[str, str], None]
 Causes = Mapping[str, str]
 """What is wrong, under a name that stays the same while it is: the sentence that says so."""
 
 
-def tell(home: Home, alerts: Alerts, smtp: Smtp | None, causes: Causes) -> list[str]:
+def tell(home: Home, alerts: Alerts, mail: Mail | None, causes: Causes) -> list[str]:
     """Tell what was not told yet, and forget what is gone → the names of what was told.
 
     Each way remembers for itself, as soon as it was taken: one that fails (the transport's error) repeats nothing on the others.
     """
     path, told = home.root / "alerts.json", []
     known: dict[str, list[str]] = json.loads(path.read_text()) if path.exists() else {}
-    for way, send in _ways(alerts, smtp):
+    for way, send in _ways(alerts, mail):
         new = [name for name in causes if name not in known.get(way, ())]
         if new:
             subject = f"Closebook: {len(new)} thing{'s' if len(new) > 1 else ''} to look at in {home.root.name}"
@@ -43,9 +43,9 @@ def tell(home: Home, alerts: Alerts, smtp: Smtp | None, causes: Causes) -> list[
     return told
 
 
-def _ways(alerts: Alerts, smtp: Smtp | None) -> Iterator[tuple[str, Send]]:
+def _ways(alerts: Alerts, mail: Mail | None) -> Iterator[tuple[str, Send]]:
     if alerts.email:
-        yield "email", partial(_mail, alerts.email, smtp)
+        yield "email", partial(_send, alerts.email, mail)
     if alerts.webhook:
         yield "webhook", partial(_post, alerts.webhook, alerts.timeout)
 
@@ -55,11 +55,11 @@ def _post(webhook: SecretStr, timeout: float, subject: str, text: str) -> None:
     httpx.post(url, json={"text": f"{subject}\n{text}"}, timeout=timeout).raise_for_status()
 
 
-def _mail(to: str, smtp: Smtp | None, subject: str, text: str) -> None:
-    if smtp is None:
-        raise ConfigError("[alerts] email needs a mail server.", "Configure [reports.smtp].")
-    mail = EmailMessage()
-    mail["To"], mail["Subject"], mail["Date"] = to, subject, formatdate()
-    mail["Message-ID"] = make_msgid(domain="closebook.invalid")
-    mail.set_content(f"{text}\n\nWhat to do about each is in docs/runbook.md; `closebook doctor` looks for more.\n")
-    mailer(smtp)(mail)
+def _send(to: str, mail: Mail | None, subject: str, text: str) -> None:
+    if mail is None:
+        raise ConfigError("[alerts] email needs a mail server.", "Configure [mail].")
+    message = EmailMessage()
+    message["To"], message["Subject"], message["Date"] = to, subject, formatdate()
+    message["Message-ID"] = make_msgid(domain="closebook.invalid")
+    message.set_content(f"{text}\n\nWhat to do about each is in docs/runbook.md; `closebook doctor` looks for more.\n")
+    mailer(mail)(message)

@@ -16,7 +16,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from pipelines import alerts
-from pipelines.config import Alerts, Smtp
+from pipelines.config import Alerts, Mail
 from pipelines.defs.alerts import closed, failed
 from pipelines.home import Home
 from pipelines.sandbox.serve import Sandbox
@@ -74,7 +74,7 @@ def test_what_nobody_heard_is_told_at_the_next_occasion(home: Home) -> None:
 
 def test_a_way_that_fails_repeats_nothing_on_the_other_and_one_added_later_is_told_all(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     mails: list[str] = []
-    monkeypatch.setattr(alerts, "_mail", lambda _to, _smtp, _subject, text: mails.append(text))
+    monkeypatch.setattr(alerts, "_send", lambda _to, _mail, _subject, text: mails.append(text))
     for _ in range(2):
         with webhook(500) as (url, _heard), pytest.raises(httpx.HTTPStatusError):
             alerts.tell(home, Alerts(email="ops@acme.example", webhook=url), None, DOWN)
@@ -96,8 +96,8 @@ def test_mail_goes_to_whom_it_concerns(home: Home) -> None:
     post = Controller(Box(), hostname="127.0.0.1", port=port)
     post.start()
     try:
-        smtp = Smtp(host="127.0.0.1", port=port, security="none", sender="book@acme.example")
-        alerts.tell(home, Alerts(email="ops@acme.example"), smtp, FULL)
+        server = Mail(host="127.0.0.1", port=port, security="none", sender="book@acme.example")
+        alerts.tell(home, Alerts(email="ops@acme.example"), server, FULL)
     finally:
         post.stop()
     assert "To: ops@acme.example" in letters[0]

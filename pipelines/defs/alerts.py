@@ -35,7 +35,7 @@ def _tell(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
         config = load(environment.config)
     except ConfigError as error:
         return dg.SkipReason(str(error))
-    told = alerts.tell(Home(environment.home.absolute()), config.alerts, config.reports.smtp, dict(_causes(context)))
+    told = alerts.tell(Home(environment.home.absolute()), config.alerts, config.mail, dict(_causes(context)))
     context.log.info(f"Told: {told}" if told else "Nothing new to tell.")
     return None
 

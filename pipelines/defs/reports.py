@@ -9,10 +9,11 @@ import dagster as dg
 import polars as pl
 
 from pipelines import book, publications, statements
-from pipelines.config import Environment, Reports, load
+from pipelines.config import Environment, Reports
+from pipelines.defs.days import configured
 from pipelines.defs.runs import release_orphans
 from pipelines.defs.show import statement, table
-from pipelines.errors import Busy, ConfigError, UsageError
+from pipelines.errors import Busy, UsageError
 from pipelines.home import Home, sign_of_life
 from pipelines.publications import Publication
 from pipelines.reports.desk import Desk
@@ -56,14 +57,8 @@ class Asked(dg.Config):
 def _desk() -> Iterator[Desk]:
     home = Home(Environment().home.absolute())
     with Store(home) as store:
-        yield Desk(home, _settings(), store)
-
-
-def _settings() -> Reports:
-    try:
-        return load(Environment().config).reports
-    except ConfigError:
-        return Reports()
+        config = configured()
+        yield Desk(home, config.reports if config else Reports(), store, mail=config.mail if config else None)
 
 
 @dg.op(description="Make every pending report of the Reports API, and tell who wants to be told.")

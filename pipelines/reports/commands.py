@@ -11,7 +11,7 @@ from pipelines.errors import ConfigError, UsageError
 from pipelines.options import ConfigOption, HomeOption, config_of, home_of
 
 if TYPE_CHECKING:
-    from pipelines.config import Reports
+    from pipelines.config import Mail, Reports
     from pipelines.home import Home
     from pipelines.reports.desk import Desk
     from pipelines.reports.keys import KeyRing
@@ -113,19 +113,21 @@ def _ring(home: Home) -> KeyRing:
 def _desk(home: Path | None, config: Path | None) -> Desk:
     from pipelines.reports.desk import Desk
 
-    return Desk.of(_home(home), _settings(config))
+    settings, mail = _settings(config)
+    return Desk.of(_home(home), settings, mail=mail)
 
 
-def _settings(path: Path | None) -> Reports:
-    """[reports] of the configuration; its defaults where there is no configuration and none was named."""
+def _settings(path: Path | None) -> tuple[Reports, Mail | None]:
+    """[reports] and [mail] of the configuration; their defaults where there is no configuration and none was named."""
     from pipelines.config import Reports, load
 
     wanted = config_of(path)
     try:
-        return load(wanted).reports
+        config = load(wanted)
+        return config.reports, config.mail
     except ConfigError:
         if path is None and not wanted.exists():
-            return Reports()
+            return Reports(), None
         raise
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from pipelines import __version__, filing, statements
-from pipelines.config import Reports
+from pipelines.config import Mail, Reports
 from pipelines.home import Home
 from pipelines.publications import Publication
 from pipelines.reports.requests import Requests
@@ -37,10 +37,11 @@ class Desk:
     settings: Reports
     store: Store
     clock: Clock = now
+    mail: Mail | None = None  # nobody is told without
 
     @classmethod
-    def of(cls, home: Home, settings: Reports, clock: Clock = now) -> Desk:
-        return cls(home, settings, Store(home), clock)
+    def of(cls, home: Home, settings: Reports, clock: Clock = now, mail: Mail | None = None) -> Desk:
+        return cls(home, settings, Store(home), clock, mail)
 
     @property
     def requests(self) -> Requests:

@@ -18,8 +18,9 @@ from typing import Any
 from pipelines import publications, statements
 from pipelines.errors import ClosebookError, ConfigError
 from pipelines.home import Home, machine_errors
+from pipelines.mail import Mailer, mailer
 from pipelines.reports.desk import Desk
-from pipelines.reports.mail import Mailer, mailer, message
+from pipelines.reports.mail import message
 from pipelines.reports.requests import MOST_ATTEMPTS
 from pipelines.telling import telling
 
@@ -113,7 +114,7 @@ def _sent(send: Mailer, mail: EmailMessage) -> Exception | None:
 def _mailer(desk: Desk, say: Say) -> Mailer | None:
     """None without a configured server: nobody is told."""
     try:
-        return mailer(desk.settings.smtp) if desk.settings.smtp else None
+        return mailer(desk.mail) if desk.mail else None
     except ConfigError as wrong:
         say(str(wrong))
         return None

@@ -106,7 +106,7 @@ class Door:
             timeout=httpx.Timeout(house.timeout, connect=min(5.0, house.timeout)),
             verify=_tls(),
             headers={"User-Agent": "closebook", "Accept": "application/json"},
-            trust_env=False,  # the environment is read in config.py only
+            trust_env=False,  # the environment is read in config only
         )
 
     async def __aenter__(self) -> Self:

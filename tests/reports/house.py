@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from pipelines.config import Reports
+from pipelines.config import Mail, Reports
 from pipelines.home import Home
 from pipelines.reports.api import application
 from pipelines.reports.desk import Desk
@@ -87,11 +87,11 @@ class Client:
 class House:
     """The home, its desk, and the API while it listens."""
 
-    def __init__(self, root: Path, publication: Path, settings: Reports) -> None:
+    def __init__(self, root: Path, publication: Path, settings: Reports, mail: Mail | None) -> None:
         self.home, self.clock = Home(root), Clock()
         self.home.move_in("book")
         publish(self.home, publication)
-        self.desk = Desk.of(self.home, settings, self.clock)
+        self.desk = Desk.of(self.home, settings, self.clock, mail)
         self.ring = KeyRing(self.desk.store, self.desk.vault, self.clock)
         self.url = ""
         self._clients: list[Client] = []
@@ -118,8 +118,8 @@ def publish(home: Home, publication: Path) -> None:
 
 
 @contextmanager
-def listening(root: Path, publication: Path, settings: Reports = Reports()) -> Iterator[House]:  # noqa: B008  # frozen
-    house = House(root, publication, settings)
+def listening(root: Path, publication: Path, settings: Reports = Reports(), mail: Mail | None = None) -> Iterator[House]:  # noqa: B008  # frozen
+    house = House(root, publication, settings, mail)
     listener = socket.create_server(("127.0.0.1", 0))
     house.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     options = uvicorn.Config(application(house.desk, house.url), log_level="critical", access_log=False, lifespan="off", ws="none")

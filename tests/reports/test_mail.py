@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import SecretStr
 
 from pipelines import filing
-from pipelines.config import Reports, Smtp
+from pipelines.config import Mail
 from tests.reports.house import CLOSE, House, listening
 
 DAY = timedelta(days=1)
@@ -84,8 +84,7 @@ def authenticate(_server: object, _session: object, _envelope: object, _mechanis
 @pytest.fixture
 def house(tmp_path, january_book, server) -> Iterator[House]:
     who: dict[str, Any] = {"sender": "closebook@example.com", "user": "closebook", "password": SecretStr("open sesame")}
-    smtp = Smtp(host="localhost", port=server.port, **who)
-    with listening(tmp_path / "home", january_book, Reports(smtp=smtp)) as opened:
+    with listening(tmp_path / "home", january_book, mail=Mail(host="localhost", port=server.port, **who)) as opened:
         yield opened
 
 
