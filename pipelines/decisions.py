@@ -125,13 +125,13 @@ def objections(journal: Journal, source: Reader, days: pl.DataFrame) -> Iterable
         yield f"{row['matter']} {row['portfolio']} {row['native_code'] or ''} ({row['issue']})".replace("  ", " ")
 
 
-def issues(journal: Journal, source: Reader) -> pl.DataFrame:
-    """The inbox, with what was accepted since the publication was made."""
+def issues(journal: Journal, source: Reader, known_at: datetime | None = None) -> pl.DataFrame:
+    """The inbox, with what was accepted since the publication was made, up to an instant."""
     found = source.sql("SELECT * FROM issues ORDER BY matter, portfolio, native_code, since, issue")
-    accepted = {r.words["subject"]: (r.by, r.words["reason"]) for r in journal.records("ACCEPTANCE")}
+    accepted = {r.words["subject"]: (r.by, r.words["reason"]) for r in journal.records("ACCEPTANCE", known_at=known_at)}
     told = [{subject: said[n] for subject, said in accepted.items()} for n in (0, 1)]
     by, because = (pl.col("issue").replace_strict(t, default=None, return_dtype=pl.String) for t in told)
-    assigned = {r.words["subject"]: r.words["owner"] for r in journal.records("ASSIGNMENT")}
+    assigned = {r.words["subject"]: r.words["owner"] for r in journal.records("ASSIGNMENT", known_at=known_at)}
     owner = pl.coalesce(pl.col("issue").replace_strict(assigned, default=None, return_dtype=pl.String), "owner")
     return found.with_columns(owner=owner, accepted_by=by, accepted_because=because).with_columns(
         state=pl.when(pl.col("accepted_by").is_null()).then(pl.lit("OPEN")).otherwise(pl.lit("ACCEPTED"))

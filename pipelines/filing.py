@@ -19,11 +19,12 @@ from pipelines import publications, recompute, verify
 from pipelines.book import Reader, Snapshot, at, newest_instants
 from pipelines.envelopes import ENVELOPE, Envelope, broken_link, require_key
 from pipelines.errors import UsageError
-from pipelines.exports import changes, movements, paper, tabular, text
+from pipelines.exports import changes, movements, paper, proven, tabular, text
 from pipelines.exports.bundle import MANIFEST, bundle, is_packed
-from pipelines.exports.model import RollForward, Statement
+from pipelines.exports.model import Difference, RollForward, Statement
 from pipelines.exports.sheet import sheet
 from pipelines.home import Home, machine_errors, write_atomically
+from pipelines.proof import completeness
 from pipelines.revisions import difference
 from pipelines.statements import Answer, By, Question
 from pipelines.telling import telling
@@ -66,11 +67,15 @@ def _rendered(document: tabular.Document, form: Format) -> bytes:
         return tabular.json_of(document)
     if form == "parquet":
         return tabular.parquet(document)
-    if form == "xlsx":
-        return sheet(document)
+    return sheet(document) if form == "xlsx" else _printed(document)
+
+
+def _printed(document: tabular.Document) -> bytes:
     if isinstance(document, Statement):
         return paper.pdf(document)
-    return movements.pdf(document) if isinstance(document, RollForward) else changes.pdf(document)
+    if isinstance(document, RollForward):
+        return movements.pdf(document)
+    return changes.pdf(document) if isinstance(document, Difference) else proven.pdf(document)
 
 
 def bundled(answer: Answer) -> bytes:
@@ -92,6 +97,8 @@ def contents(answer: Answer) -> dict[str, bytes]:
     files |= {f"statement.{form}": _rendered(statement, form) for form in FORMS if form != "csv"}
     if answer.question.since is not None:
         files |= {f"roll_forward.{form}": _rendered(answer.roll_forward, form) for form in FORMS}
+    report = completeness(answer)
+    files |= {f"completeness.{form}": _rendered(report, form) for form in FORMS if form != "parquet"}
     if changed:
         files |= {f"difference.{form}": _rendered(changed, form) for form in FORMS if form != "parquet"}
         files["causes.csv"] = tabular.csv(changed.causes)
@@ -122,6 +129,12 @@ def write(answer: Answer, form: Format, folder: Path) -> Path:
     q = answer.question
     what = q.by if q.since is None else f"rollforward-{q.since:%Y%m%dT%H%M%SZ}"
     return _keep(form_of(answer, form), f"{q.scope}_{what}", q.as_of, EXTENSIONS.get(form, form), folder)
+
+
+def write_proof(answer: Answer, form: Format, folder: Path) -> Path:
+    """The completeness report as a document of its own."""
+    q = answer.question
+    return _keep(_rendered(completeness(answer), form), f"{q.scope}_completeness", q.as_of, form, folder)
 
 
 def _keep(content: bytes, stem: str, as_of: datetime, extension: str, folder: Path) -> Path:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.errors import UsageError
-from pipelines.options import ConfigOption, HomeOption, day_of, home_of, instant_of
+from pipelines.options import ConfigOption, HomeOption, day_of, home_of, instant_of, said
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,10 +37,6 @@ ISSUES = (
     "accepted_by",
     "resolved_by",
 )
-PROOF = (
-    "portfolio", "native_code", "opening", "document", "entries", "pages", "first_event_at", "last_event_at", "breaks", "read_through",
-    "live_balance", "computed_balance", "tie_out", "balance_status", "movements_status", "status_reasons",
-)  # fmt: skip
 
 
 @app.command()
@@ -83,7 +78,7 @@ def accept(
 
     house = home_of(home)
     with publications.newest(house) as newest:
-        record = decisions.accept(_journal(house), newest, issue, _said(by, "--by"), _said(reason, "--reason"), _now())
+        record = decisions.accept(_journal(house), newest, issue, said(by, "--by"), said(reason, "--reason"), _now())
     print(f"Accepted {issue}: {record.name}")
 
 
@@ -101,8 +96,8 @@ def assign(
 
     house = home_of(home)
     with publications.newest(house) as newest:
-        owner = _said(to, "--to")
-        decisions.assign(_journal(house), newest, issue, owner, _said(by, "--by"), _said(reason, "--reason"), _now())
+        owner = said(to, "--to")
+        decisions.assign(_journal(house), newest, issue, owner, said(by, "--by"), said(reason, "--reason"), _now())
     print(f"{issue} is {owner}'s.")
 
 
@@ -125,10 +120,10 @@ def adjust(
 
     house = home_of(home)
     words = {"--approver": approver, "--reason": reason, "--document": document}
-    approved, why, paper = (_said(text, option) for option, text in words.items())
+    approved, why, paper = (said(text, option) for option, text in words.items())
     made = Adjustment(portfolio, code, instant_of(at, "--at"), amount_of(amount), approved, why, resting_on(paper))
     with publications.newest(house) as newest:
-        record = adjust(_journal(house), newest, made, _said(by, "--by"), _now())
+        record = adjust(_journal(house), newest, made, said(by, "--by"), _now())
     print(f"Adjusted {portfolio} {code} by {amount}: {record.name}. `closebook run` publishes it.")
 
 
@@ -146,7 +141,7 @@ def lock(
 
     house = home_of(home)
     with publications.newest(house) as newest:
-        who, why = _said(by, "--by"), _said(reason, "--reason")
+        who, why = said(by, "--by"), said(reason, "--reason")
         record = decisions.lock(_journal(house), newest, _kept(house), calendar, day_of(through), who, why, _now())
     print(f"Locked {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
 
@@ -171,8 +166,8 @@ def revise(
             _kept(house),
             calendar,
             day_of(through),
-            _said(by, "--by"),
-            _said(reason, "--reason"),
+            said(by, "--by"),
+            said(reason, "--reason"),
             _now(),
         )
     print(f"Revised {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
@@ -191,7 +186,7 @@ def carry(
 
     house = home_of(home)
     with publications.newest(house) as newest:
-        record = decisions.carry(_journal(house), newest, _kept(house), item, _said(by, "--by"), _said(reason, "--reason"), _now())
+        record = decisions.carry(_journal(house), newest, _kept(house), item, said(by, "--by"), said(reason, "--reason"), _now())
     print(f"Carried {item}: {record.name}")
 
 
@@ -207,22 +202,8 @@ def reopen(
     """Open locked days again, from this one on."""
     from pipelines import decisions
 
-    record = decisions.reopen(_journal(home_of(home)), calendar, day_of(day), _said(by, "--by"), _said(reason, "--reason"), _now())
+    record = decisions.reopen(_journal(home_of(home)), calendar, day_of(day), said(by, "--by"), said(reason, "--reason"), _now())
     print(f"Open again from {day} on: {record.name}")
-
-
-@app.command()
-def completeness(config: ConfigOption = None, home: HomeOption = None) -> None:
-    """What is behind each account's newest balance, and what it proves."""
-    from pipelines import publications
-
-    with publications.newest(home_of(home)) as newest:
-        found = newest.sql("SELECT * FROM completeness_report ORDER BY portfolio, native_code")
-    stale = found.filter(balance_status="STALE")["portfolio"].unique().sort().to_list()
-    print(f"Portfolios: {found['portfolio'].n_unique()} in the book, not read through the newest cut-off: {', '.join(stale) or 'none'}.")
-    print("What exists at the venues and is in nobody's book is what `closebook doctor` asks them.")
-    _print(found.select(PROOF))
-    print("An unbroken chain proves net change, not that every gross movement is present: two rows that cancel can be missing together.")
 
 
 @app.command()
@@ -257,14 +238,6 @@ def _kept(home: Home) -> Kept:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _said(text: str, option: str) -> str:
-    if not text.strip():
-        raise UsageError(f"{option} is empty.", "A decision needs a name and a reason.")
-    if not text.isprintable():
-        raise UsageError(f"{option} holds characters that cannot be printed.", "Write it in plain words, in UTF-8.")
-    return text.strip()
 
 
 def _print(frame: pl.DataFrame) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from pipelines import filing, locks, publications, register
+from pipelines import decisions, filing, locks, publications, register
 from pipelines.book import Reader
 from pipelines.envelopes import ENVELOPE, Envelope, Signer, seal
 from pipelines.errors import UsageError
@@ -69,8 +69,9 @@ def issue(home: Home, newest: Publication, question: Question, by: str, reason: 
             _lock_words(journal, told, question) if asked["state"] == "final" else None,
         )
         with telling(home, told, question.since or question.as_of, question.calendar) as opened:
-            answer = Answer(told, question, mark, _superseded(home, mark), opened)
-            return Issued(_made(home, answer, asked, mine[-1] if mine else None, by, reason, clock()), again=False)
+            at = clock()
+            answer = Answer(told, question, mark, _superseded(home, mark), opened, decisions.issues(journal, told, at))
+            return Issued(_made(home, answer, asked, mine[-1] if mine else None, by, reason, at), again=False)
 
 
 def _superseded(home: Home, mark: Mark) -> dict[str, bytes] | None:
@@ -156,7 +157,8 @@ def answer_of(home: Home, record: Record) -> Iterator[Answer]:
     question, mark = _asked_of(record)
     numbers = [int(record.words[name]) for name in ("publication_id", "opened_publication_id")]
     with publications.version(home, numbers[0]) as source, publications.version(home, numbers[1]) as opened:
-        yield Answer(source, question, mark, _superseded(home, mark), opened)
+        inbox = decisions.issues(Journal(home.journal), source, datetime.fromisoformat(record.words["issued_at"]))
+        yield Answer(source, question, mark, _superseded(home, mark), opened, inbox)
 
 
 def _asked_of(record: Record) -> tuple[Question, Mark]:

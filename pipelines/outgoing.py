@@ -1,13 +1,13 @@
-"""`closebook register | verify`: what was issued, and what its receiver checks. How a statement is issued is written in `issuing`."""
+"""`closebook register | completeness | verify`: what was issued, what proves it, what its receiver checks. See also `issuing`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipelines.options import ConfigOption, HomeOption, home_of, said
+from pipelines.options import ConfigOption, HomeOption, day_of, home_of, said
 
 if TYPE_CHECKING:
     from pipelines.home import Home
@@ -56,6 +56,36 @@ def register(
     else:
         listed = [row for row in kept.rows(journal) if number in (None, row["number"])]
         screen.console().print(screen.table(STATEMENTS.frame(listed).select(LISTED)))
+
+
+@app.command()
+def completeness(
+    day: Annotated[str | None, typer.Option("--day", help="The end of this day; default the newest closed one.")] = None,
+    calendar: Annotated[str, typer.Option("--calendar", help="Whose cut-off ends the day.")] = "utc",
+    portfolio: Annotated[str | None, typer.Option("--portfolio", help="One portfolio; default all.")] = None,
+    entity: Annotated[str | None, typer.Option("--entity", help="One entity; default all.")] = None,
+    form: Annotated[Literal["table", "csv", "json", "pdf", "xlsx"], typer.Option("--format")] = "table",
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to; a table is printed.")] = Path(),
+    config: ConfigOption = None,
+    home: HomeOption = None,
+) -> None:
+    """What is behind each balance: population, openings, entries, chain, the venue's own figure, prices, checks, and what they prove."""
+    from pipelines import decisions, filing, proof, publications, screen
+    from pipelines.book import instant_of, newest_instants
+    from pipelines.journal import Journal
+    from pipelines.statements import Answer, Question, whose
+    from pipelines.telling import telling
+
+    house = home_of(home)
+    with publications.newest(house) as newest:
+        moment = instant_of(newest, day_of(day), calendar) if day else newest_instants(newest)[-1]
+        with telling(house, newest, moment, calendar if day else None) as told:
+            asked = Question(moment, None, portfolio, calendar=calendar, entity=whose(told, portfolio, entity))
+            answer = Answer(told, asked, inbox=decisions.issues(Journal(house.journal), told))
+            if form == "table":
+                screen.show_proof(proof.completeness(answer))
+            else:
+                print(filing.write_proof(answer, form, out))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from rich.text import Text
 from pipelines import progress
 from pipelines.book import Snapshot
 from pipelines.errors import visible
+from pipelines.exports.model import Completeness
 from pipelines.exports.text import csv, instant, plain
 
 WIDE = 220  # columns, where nobody's terminal says how many
@@ -67,6 +68,26 @@ def show_book(snapshot: Snapshot, by: str) -> None:
         out.print(f"Priced subtotal of {row['entity']}: {row['currency']} {row['value']} ({row['price_basis']}, {row['rows']} rows)")
     for row in plain(snapshot.unpriced()).to_dicts():
         out.print(visible(f"Unpriced: {row['portfolio']} {row['native_code']} {row['balance']} ({row['reason']})"))
+
+
+PROOF = (
+    "portfolio", "native_code", "opening", "document", "entries", "pages", "first_event_at", "last_event_at", "breaks", "read_through",
+    "live_balance", "computed_balance", "tie_out", "balance_status", "movements_status", "status_reasons",
+)  # fmt: skip
+
+
+def show_proof(report: Completeness) -> None:
+    """What is behind each balance; exceptions and checks in one line each."""
+    out = console()
+    stale = report.accounts.filter(balance_status="STALE")["portfolio"].unique().sort().to_list()
+    count = report.population.height
+    print(f"Portfolios: {count} in the book, not read through the newest cut-off: {', '.join(stale) or 'none'}.")
+    print("What exists at the venues and is in nobody's book is what `closebook doctor` asks them.")
+    out.print(table(report.accounts.select(PROOF)))
+    print("An unbroken chain proves net change, not that every gross movement is present: two rows that cancel can be missing together.")
+    needed, read = (report.prices[f"hours_{word}"].sum() for word in ("needed", "read"))
+    accepted = report.exceptions.filter(state="ACCEPTED").height
+    print(f"Prices: {read} of {needed} hours read. Exceptions: {report.exceptions.height - accepted} open, {accepted} accepted.")
 
 
 @contextmanager

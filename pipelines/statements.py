@@ -77,6 +77,7 @@ class Answer:
     mark: Mark = DRAFT
     superseded: Mapping[str, bytes] | None = None  # the files of the bundle it takes the place of
     opened: Reader | None = None
+    inbox: pl.DataFrame | None = None  # its issues, where more was decided since it was published
 
     @cached_property
     def snapshot(self) -> Snapshot:

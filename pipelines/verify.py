@@ -88,6 +88,7 @@ def numbers(tables: dict[str, list[Row]], said: Row) -> Found:
         if not same(t["value"], total) or not same(t["printed"], total.quantize(D(1).scaleb(-t["minor_units"]))):
             yield f"statement.json: total {t['entity']} {t['portfolio'] or ''} {t['currency']}"
     yield from second_totals(tables, said, price, sums)
+    yield from proved(tables, rows)
     if [{k: "" if v is None else str(v) for k, v in row.items()} for row in said["rows"]] != tables["by_" + said["by"]]:
         yield "statement.json: its rows are not those of the CSV"
     days = [d for d in tables["daily_values"] if any(d[c] != rows.get(key(d), d)[c] for c in ("balance", "price", "value"))]
@@ -113,6 +114,15 @@ def second_totals(tables: dict[str, list[Row]], said: Row, price: dict[Any, D], 
         parts = [sums[t["entity"], t["currency"], *part] for part in ((None, None), ("way",), ("adjusted",))]
         due = dict(zip(("value", "in_transit", "adjusted", "second_total"), [*parts, sum(parts, D(0))], strict=True))
         yield from (f"statement.json: {c} of {t['entity']} {t['currency']}" for c, number in due.items() if not same(t[c], number))
+
+
+def proved(tables: dict[str, list[Row]], rows: dict[Any, Row]) -> Found:
+    """The completeness report counts the entries that are here, and says of each balance what its line does."""
+    counts = collections.Counter(key(p) for p in tables["postings"])
+    for r in tables["completeness"]:
+        same_words = all(r[c] == rows[key(r)][c] for c in ("balance", "read_through", "balance_status", "movements_status"))
+        if int(r["entries"]) != counts[key(r)] or not same_words:
+            yield f"completeness.csv: {' '.join(key(r))}"
 
 
 def changes(lines: list[Row], said: Row) -> Found:

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines import book as books
-from pipelines import decisions, journalled, locks, postclose, publications
+from pipelines import decisions, journalled, locks, outgoing, postclose, publications
 from pipelines.config import Policy
 from pipelines.errors import ChecksFailed, UsageError
 from pipelines.home import Home
@@ -177,7 +177,7 @@ def test_a_portfolio_that_is_no_longer_read_stops_the_lock(tmp_path: Path) -> No
         book.run()
         with published(home, book) as newest, pytest.raises(ChecksFailed, match="perps is STALE from 2025-01-09 on"):
             decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
-        told = CliRunner().invoke(app, ["completeness", "--home", str(home.root)]).output
+        told = CliRunner().invoke(outgoing.app, ["completeness", "--home", str(home.root)]).output
         assert "Portfolios: 3 in the book, not read through the newest cut-off: perps." in told
 
 

@@ -92,6 +92,25 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Completeness:
+    """What was looked at behind a statement, and what speaks against it."""
+
+    heading: Heading
+    population: pl.DataFrame  # portfolios in scope
+    live: pl.DataFrame  # what venues report beside the accounts
+    accounts: pl.DataFrame  # one per row of the statement by portfolio
+    exceptions: pl.DataFrame  # the inbox of this scope
+    prices: pl.DataFrame  # one per asset, with the hours it needed
+    checks: pl.DataFrame  # what the checks looked at and found
+    suspense: int  # refused rows
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """Exactly the columns of the CSV."""
+        return self.accounts
+
+
+@dataclass(frozen=True)
 class Statement:
     """Balances and indicative values at one instant, by portfolio or by asset."""
 

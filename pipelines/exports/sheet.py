@@ -15,12 +15,15 @@ import polars as pl
 import xlsxwriter  # type: ignore[import-untyped]  # ships no types
 
 from pipelines.exports.display import title
-from pipelines.exports.model import FOOTER, INDICATIVE, NO_GAINS, Difference, Statement
+from pipelines.exports.model import FOOTER, INDICATIVE, NO_GAINS, Completeness, Difference, Statement
 from pipelines.exports.tabular import Document, about
 from pipelines.exports.text import instant, plain
 
 _MOST = 32_000  # characters of a cell; a spreadsheet takes 32,767
 _OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+
+
+TITLES: dict[type, str] = {Statement: "Balance statement", Difference: "Difference", Completeness: "Completeness report"}
 
 
 def sheet(document: Document) -> bytes:
@@ -42,7 +45,7 @@ def sheet(document: Document) -> bytes:
 
 
 def _title(document: Document) -> str:
-    return "Balance statement" if isinstance(document, Statement) else "Difference" if isinstance(document, Difference) else "Roll-forward"
+    return TITLES.get(type(document), "Roll-forward")
 
 
 def _sheets(document: Document) -> dict[str, pl.DataFrame]:
@@ -52,6 +55,11 @@ def _sheets(document: Document) -> dict[str, pl.DataFrame]:
             "In transit": document.in_transit, "Adjusted": document.adjusted, "Second totals": document.second_totals,
             "Zero balances": document.zero,
             "Live": document.live, "Portfolios": document.portfolios, "Prices": document.prices, "Policies": document.policies,
+        }  # fmt: skip
+    if isinstance(document, Completeness):
+        return {
+            "Accounts": document.accounts, "Population": document.population, "Exceptions": document.exceptions,
+            "Prices": document.prices, "Checks": document.checks, "Live": document.live,
         }  # fmt: skip
     if isinstance(document, Difference):
         return {"Changes": document.lines, "Totals": document.totals, "Causes": document.causes}

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 import polars as pl
 
 from pipelines.exports import text
-from pipelines.exports.model import Difference, RollForward, Statement
+from pipelines.exports.model import Completeness, Difference, RollForward, Statement
 
-Document = Statement | RollForward | Difference
+Document = Statement | RollForward | Difference | Completeness
 
 _LISTS = (
     "rows", "subtotals", "totals", "unpriced", "in_transit", "adjusted", "second_totals", "zero", "portfolios", "live", "prices",
     "policies",
 )  # fmt: skip
 _MOVEMENT_LISTS = ("rows", "prior", "adjustments", "bridge", "bridge_totals", "own_transfers", "annex")
-_CHANGES = ("rows", "totals", "causes")
+_OTHERS = {Difference: ("rows", "totals", "causes"), Completeness: ("rows", "population", "live", "exceptions", "prices", "checks")}
 
 
 def csv(rows: pl.DataFrame) -> bytes:
@@ -34,14 +34,15 @@ def read(body: bytes) -> pl.DataFrame:
 
 def json_of(document: Document) -> bytes:
     """One object: what it is about, then its lists."""
-    names = _LISTS if isinstance(document, Statement) else _CHANGES if isinstance(document, Difference) else _MOVEMENT_LISTS
+    names = _LISTS if isinstance(document, Statement) else _OTHERS.get(type(document), _MOVEMENT_LISTS)
     return text.to_json(about(document), **{name: getattr(document, name) for name in names}).encode()
 
 
 def parquet(document: Document) -> bytes:
     """The rows with exact decimals; what they are about, and the totals, in the file's own metadata."""
     out = io.BytesIO()
-    facts = text.to_json(about(document), totals=document.bridge_totals if isinstance(document, RollForward) else document.totals)
+    totals = document.bridge_totals if isinstance(document, RollForward) else getattr(document, "totals", pl.DataFrame())
+    facts = text.to_json(about(document), totals=totals)
     document.rows.write_parquet(out, metadata={"closebook": facts})
     return out.getvalue()
 
@@ -53,6 +54,8 @@ def about(document: Document) -> Mapping[str, object]:
         return facts | {"document": "balances", "by": document.by, "controls": dict(document.controls)}
     if isinstance(document, Difference):
         return facts | {"document": "difference", "before": dict(document.before)}
+    if isinstance(document, Completeness):
+        return facts | {"document": "completeness", "locked": document.heading.mark.locked, "suspense": document.suspense}
     return facts | {"document": "roll-forward", "from": document.since, "columns": list(document.columns)}
 
 

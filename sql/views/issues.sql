@@ -77,7 +77,7 @@ WITH named AS (
     UNION ALL
     SELECT 'UNPRICED', NULL, asset, min(as_of), NULL, sum(balance), min(as_of),
         'held without a price: ' || reason, 'a price at the venue, or a policy', concat_ws('|', 'UNPRICED', asset, reason)
-    FROM newest
+    FROM (FROM newest QUALIFY row_number() OVER (PARTITION BY portfolio, native_code ORDER BY as_of DESC, calendar) = 1)
     WHERE asset IS NOT NULL AND balance <> 0 AND price IS NULL
     GROUP BY asset, reason
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from pipelines import publications
 from pipelines import tables as t
 from pipelines.book import Facts
 from pipelines.publications import Publication
@@ -155,6 +156,7 @@ def write(path: Path, **changed: pl.DataFrame) -> Path:
         closed = close(Facts.of(source))
     con = duckdb.connect(str(path))
     _fill(con, closed)
+    publications.create_views(con)
     con.close()
     return path
 

@@ -68,6 +68,7 @@ def test_it_holds_every_form_the_evidence_and_the_verifier(made):
     names = set(files_of(made))
     assert {"by_portfolio.csv", "by_asset.csv", "manifest.json", "verify.py", "recompute.py"} <= names
     assert {f"{doc}.{form}" for doc in ("statement", "roll_forward") for form in ("json", "pdf", "xlsx", "parquet")} <= names
+    assert {f"completeness.{form}" for form in ("csv", "json", "pdf", "xlsx")} <= names
     evidence = "accounts openings postings candles prices policies read_through daily_values suspense history event_columns"
     assert {f"evidence/{name}.csv" for name in evidence.split()} <= names
 
@@ -125,6 +126,7 @@ def test_two_hundred_flipped_bytes_of_the_archive_itself_are_each_found(made):
         ("statement.json", '"printed": "1924585.98"', '"printed": "1924585.99"', "statement.json: total acme  USD"),
         ("statement.json", '"units": "2",', '"units": "3",', "statement.json: in transit ETH from treasury"),
         ("statement.json", '"second_total": "', '"second_total": "1', "statement.json: second_total of acme USD"),
+        ("completeness.csv", "treasury,BTC,INCEPTION,,3,", "treasury,BTC,INCEPTION,,4,", "completeness.csv: treasury BTC"),
         ("evidence/daily_values.csv", "Z,12.5,", "Z,12.4,", "evidence/daily_values.csv: treasury BTC"),
         ("roll_forward.csv", ",20,-2,15,", ",21,-2,14,", "roll_forward.csv: deposits of treasury ETH"),
         ("roll_forward.csv", ",21,-12,80000", ",21,-11,80000", "roll_forward.csv: closing of perps USDC"),
@@ -168,7 +170,7 @@ def test_the_command_says_what_differs_and_how_it_ended(made, tmp_path):
     assert "Nothing differs" in done.stdout
     made.write_bytes(made.read_bytes().replace(b"doc17.pdf", b"doc18.pdf"))
     done = closebook("verify", made, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (1, "This differs: evidence/openings.csv\n")
+    assert (done.returncode, done.stdout) == (1, "This differs: completeness.csv\n")
     (tmp_path / "other.zip").write_bytes(io.BytesIO(b"not a zip").getvalue())
     for strange in (tmp_path / "other.zip", tmp_path, tmp_path / "nothing"):
         done = closebook("verify", strange, cwd=tmp_path)

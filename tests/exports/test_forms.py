@@ -13,9 +13,11 @@ import pytest
 
 from pipelines import tables as t
 from pipelines.errors import UsageError
-from pipelines.exports import tabular
+from pipelines.exports import proven, tabular
 from pipelines.exports.display import instant, number, price, units
+from pipelines.exports.sheet import sheet
 from pipelines.filing import first_difference, form_of, write, write_all
+from pipelines.proof import completeness
 from pipelines.publications import Publication
 from pipelines.statements import Answer, Question
 from tests.exports import january
@@ -221,3 +223,11 @@ def test_what_is_adjusted_stands_below_the_balances_too(tmp_path):
     assert statement.rows.filter(native_code="BTC")["balance"].to_list() == [D("12.5")], "in no balance"
     assert "USD 1,924,585.98 + in transit 6,720.25 + adjustments -24,537.49 =" in paper
     assert first_difference(tmp_path / "made.zip") == ""
+
+
+def test_the_completeness_report_reads_as_it_was_looked_at(asked):
+    report = completeness(asked(entity="acme", since=january.OPEN))
+    golden("january_completeness.csv", tabular.csv(report.rows).decode())
+    golden("january_completeness.pdf.txt", words_of(proven.pdf(report)))
+    assert report.prices["hours_not_read"].sum() == 0
+    assert cells_of(sheet(report))["Accounts"][0][0] == ("s", "Entity")
