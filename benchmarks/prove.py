@@ -71,7 +71,8 @@ def main(millions: int) -> None:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
             sys.stdout.write(
                 f"{layout:>8}: {rows:,} postings read in {reading:.2f} s, proved in {proving_:.2f} s "
-                f"({proving_ / reading:.1f} x; {busy / read_busy:.1f} x in processor time), {found:,} breaks and intervals, peak {peak:,} MiB\n"
+                f"({proving_ / reading:.1f} x; {busy / read_busy:.1f} x in processor time), "
+                f"{found:,} breaks and intervals, peak {peak:,} MiB\n"
             )
             warehouse.close()
             path.unlink()
