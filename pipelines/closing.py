@@ -190,7 +190,8 @@ def _changed_values(source: Reader) -> pl.DataFrame:
 
 def _done(warehouse: Warehouse, commit: Commit, days: pl.DataFrame) -> None:
     closed = warehouse.read(CLOSED_DAYS)
-    commit.insert(CLOSED_DAYS, days.join(closed, on=["calendar", "day"], how="anti").select("calendar", "day", "as_of"))
+    new = days.join(closed, on=["calendar", "day"], how="anti").select("calendar", "day", "as_of")
+    commit.insert(CLOSED_DAYS, new.with_columns(touched_at=pl.lit(commit.recorded_at, INSTANT)))
     _clean(warehouse, commit, days)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipelines.histories import ahead
-from pipelines.tables import METHOD, Table
+from pipelines.tables import CLOSED_DAYS, METHOD, Table
 from pipelines.warehouse import Commit, Replaced, Warehouse
 
 IN_CLOSING = "(calendar, day) IN (SELECT calendar, day FROM closing)"
@@ -62,6 +62,8 @@ def write(
             done = Replaced(commit.append(table, _counted(pieces, counts)), 0)
         else:
             done = _replace(commit, table, pieces, counts)
+        if done.written or done.removed:
+            commit.stamp(CLOSED_DAYS, "touched_at", days)
         if last is not None:
             last(commit)
     return Closed(days, pl.concat(counts).group_by("day").sum().sort("day"), done)

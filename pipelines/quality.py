@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
+from pipelines import touched
 from pipelines.errors import ChecksFailed, ContractError, MachineError
 from pipelines.tables import TABLES, Table
 
@@ -27,7 +28,7 @@ Weight = Literal["BLOCK", "QUALIFY", "INFO"]
 Untyped: TypeAlias = Any
 """What Great Expectations hands over: it ships no types that hold."""
 
-_HEADER = re.compile(r"-- (description|weight|table|looked_at|may_look_at_nothing): (.+)")
+_HEADER = re.compile(r"-- (description|weight|table|looked_at|may_look_at_nothing|onwards): (.+)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MARKUP = re.compile(r"[&<>|`\\*~\[\]]|(?<!\w)_|_(?!\w)|:(?=//)")
 _NOT_FACTS = ("commits", "check_results")
@@ -45,6 +46,10 @@ class Rule:
     looked_at: str
     sql: str
     may_look_at_nothing: str = ""
+    onwards: str = ""
+    """Why it also looks at postings that follow a new one, where it does."""
+    since: datetime | None = None
+    """It looks at what was written after this only."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,11 @@ def rules() -> tuple[Rule, ...]:
     return tuple(sorted(found, key=lambda r: (r.name != "publications_identity", order.index(r.table))))
 
 
+def proven(results: pl.DataFrame, at: datetime) -> datetime | None:
+    """Up to when every blocking rule of today has proven the book; None: everything is looked at."""
+    return touched.since(results, frozenset(rule.name for rule in rules() if rule.weight == "BLOCK"), at)
+
+
 def _folder() -> Path:
     """sql/checks beside the package, or inside it where it is installed as a wheel."""
     here = Path(__file__).parent
@@ -105,7 +115,7 @@ def _shape(table: Table) -> Iterator[Rule]:
     filled = [c.name for c in table.columns if not c.null]
     limited = [c for c in table.columns if c.values]
     if not table.may_be_empty:
-        nothing = f"SELECT '{table.name}' AS empty_table WHERE NOT EXISTS (SELECT 1 {source})"
+        nothing = f"SELECT '{table.name}' AS empty_table WHERE NOT EXISTS (SELECT 1 FROM main.\"{table.name}\")"
         yield _block(table, "rows", "There is at least one row", nothing)
     twice = f"SELECT {key}, count(*) AS rows_written {source} GROUP BY {key} HAVING count(*) > 1"
     yield _block(table, "key", f"There is one row per {' × '.join(table.key)}", twice)
@@ -146,9 +156,12 @@ def _later_rows(table: Table) -> str:
 # ---- the check ----
 
 
-def check(candidate: Path, publication_id: int, among: Sequence[Rule] | None = None) -> tuple[Finding, ...]:
-    """Every rule (or those `among` which is asked) over a candidate file; the file is free again afterwards."""
-    asked = tuple(rules() if among is None else among)
+def check(candidate: Path, publication_id: int, among: Sequence[Rule] | None = None, since: datetime | None = None) -> tuple[Finding, ...]:
+    """Every rule (or those `among` which is asked) over a candidate file; the file is free again afterwards.
+
+    With `since`, blocking rules look at what was written after it; what marks the book is told of all of it.
+    """
+    asked = tuple(_narrowed(rule, since) for rule in (rules() if among is None else among))
     found: dict[str, Finding] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other people's libraries; ours are errors in the tests
@@ -156,6 +169,14 @@ def check(candidate: Path, publication_id: int, among: Sequence[Rule] | None = N
             for table in dict.fromkeys(rule.table for rule in asked):
                 found |= _suite(source, table, [r for r in asked if r.table == table], publication_id)
     return tuple(found[rule.name] for rule in asked)
+
+
+def _narrowed(rule: Rule, since: datetime | None) -> Rule:
+    if since is None or rule.weight != "BLOCK":
+        return rule
+    nothing = rule.may_look_at_nothing or f"nothing of it was written after {since.isoformat()}"
+    sql, looked_at = (touched.narrowed(text, since, bool(rule.onwards)) for text in (rule.sql, rule.looked_at))
+    return replace(rule, sql=sql, looked_at=looked_at, may_look_at_nothing=nothing, since=since)
 
 
 @contextmanager

@@ -430,6 +430,7 @@ CLOSED_DAYS = Table(
         _DAY,
         _AS_OF,
         Column("recorded_at", INSTANT, "when it was first closed"),
+        Column("touched_at", INSTANT, "when rows of it were last written"),
     ),
 )
 DAILY_BALANCES = Table(
@@ -612,6 +613,8 @@ CHECK_RESULTS = Table(
         Column("violations", LONG, "rows found"),
         Column("passed", FLAG, "nothing was found, and the check itself worked"),
         Column("message", TEXT, "what happened to the check itself, where something did", null=True),
+        Column("since", INSTANT, "it looked at what was written after this; null: at everything", null=True),
+        Column("through", INSTANT, "the newest recorded_at that the candidate knew"),
         _recorded(),
     ),
     may_be_empty="the first candidate carries no results yet",

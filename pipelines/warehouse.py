@@ -82,12 +82,16 @@ class Commit:
 
     def retire(self, table: Table, rows: pl.DataFrame) -> None:
         """Mark versions as no longer shown; `rows` holds the table's key."""
+        self.stamp(table, "retired_at", rows)
+        self.changed += rows.height
+
+    def stamp(self, table: Table, column: str, rows: pl.DataFrame) -> None:
+        """Write this commit's instant into a column of some rows; `rows` holds the table's key."""
         if not rows.height:
             return
         same = " AND ".join(f't."{k}" = incoming."{k}"' for k in table.key)
         stamp = f"TIMESTAMPTZ '{self.recorded_at.isoformat()}'"
-        self._with(rows.select(table.key), f'UPDATE "{table.name}" AS t SET retired_at = {stamp} FROM incoming WHERE {same}')
-        self.changed += rows.height
+        self._with(rows.select(table.key), f'UPDATE "{table.name}" AS t SET "{column}" = {stamp} FROM incoming WHERE {same}')
 
     def replace(
         self, table: Table, frame: pl.DataFrame, window: str = "true", closing: pl.DataFrame | None = None, **relations: pl.DataFrame

@@ -33,6 +33,7 @@ def tamper(folder: Path, *statements: str) -> None:
         for statement in statements:
             con.execute(statement)
         con.execute("INSERT INTO commits SELECT max(recorded_at) + INTERVAL 1 SECOND, 'tampered', 1 FROM commits")
+        con.execute("UPDATE closed_days SET touched_at = (SELECT max(recorded_at) FROM commits)")
 
 
 def test_a_planted_wrong_value_stops_the_publication_and_the_next_good_run_publishes(book: Path) -> None:
@@ -55,6 +56,9 @@ def test_a_planted_wrong_value_stops_the_publication_and_the_next_good_run_publi
     assert link.resolve() != before
     [(balance, price, value)] = published(book, f"SELECT balance, price, value FROM daily_values WHERE {row}")
     assert value == balance * price
+    with duckdb.connect(str(book / "data/warehouse.duckdb"), read_only=True) as con:
+        looked = "SELECT publication_id, bool_and(since IS NULL) FROM check_results WHERE weight = 'BLOCK' GROUP BY ALL ORDER BY ALL"
+        assert con.execute(looked).fetchall() == [(1, True), (2, False), (3, False)], "the first looked at everything"
 
 
 def test_a_planted_wrong_balance_is_named_by_the_rule_of_flows(book: Path) -> None:

@@ -2,6 +2,7 @@
 -- weight: BLOCK
 -- table: chain_breaks
 -- looked_at: SELECT count(*) FROM postings WHERE retired_at IS NULL
+-- onwards: a posting must follow from the one before it
 -- may_look_at_nothing: no account has a current event
 WITH opened AS (
     SELECT account_id, arg_max(opened_at, recorded_at) AS opened_at FROM openings GROUP BY account_id

@@ -75,7 +75,7 @@ CLOSED_DAYS = rows(t.CLOSED_DAYS, """
     2025-01-01 | 2025-01-02
     2025-01-02 | 2025-01-03
     2025-01-03 | 2025-01-04
-""", calendar="utc", **KNOWN)  # fmt: skip
+""", calendar="utc", touched_at=RECORDED, **KNOWN)  # fmt: skip
 
 DAILY_BALANCES = rows(t.DAILY_BALANCES, """
     day        | account_id | as_of      | balance | reported_balance | last_event_at               | read_through

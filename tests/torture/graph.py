@@ -26,7 +26,8 @@ from pipelines.sandbox.serve import Sandbox
 from tests.command import begin, ended
 from tests.faults.house import END, dataset, venues
 
-WHEN = {"recorded_at", "retired_at", "asked_at", "fetched_at", "page_sha256", "batch", "known_through", "built_at", "publication_id"}
+WHEN = {"recorded_at", "touched_at", "retired_at", "asked_at", "fetched_at", "known_through", "built_at"}
+WHEN |= {"page_sha256", "batch", "publication_id"}
 TABLES = ("accounts", "candles", "closed_days", "daily_balances", "daily_prices", "daily_values", "openings", "portfolios", "postings")
 
 
