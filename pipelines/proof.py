@@ -57,7 +57,7 @@ def _exceptions(answer: Answer) -> pl.DataFrame:
     mine = set(answer.statement.portfolios["portfolio"])
     assets = set(answer.statement.rows["asset"] if answer.question.by == "asset" else answer.snapshot.rows["asset"])
     ours = pl.col("portfolio").is_in(mine) | (pl.col("portfolio").is_null() & pl.col("native_code").is_in(assets - {None}))
-    return found.filter(ours, pl.col("since").is_null() | (pl.col("since") < answer.question.as_of)).select(EXCEPTIONS)
+    return found.filter(ours, pl.col("since").is_null() | (pl.col("since") <= answer.question.as_of)).select(EXCEPTIONS)
 
 
 def _prices(answer: Answer) -> pl.DataFrame:

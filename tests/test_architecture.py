@@ -70,7 +70,7 @@ LAYERS = {
     "screen": ("book errors exports progress", "polars rich"),
     "sandbox": ("errors sandbox", "polars starlette uvicorn numpy"),
     "reports": ("book config errors filing home mail publications reports statements tables telling", "pydantic sqlalchemy"),
-    "reports.api": ("errors reports", "fastapi starlette"),
+    "reports.api": ("errors reports", "fastapi fastapi_offline starlette"),
     "reports.door": ("errors reports", "starlette"),
     "reports.serve": ("config errors reports", "starlette uvicorn"),
     "reports.vault": ("errors home", "cryptography"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from pipelines import __version__
@@ -17,7 +18,7 @@ from pipelines.errors import ClosebookError, UsageError
 from pipelines.reports.accepting import Reception
 from pipelines.reports.desk import Desk
 from pipelines.reports.directory import Directory
-from pipelines.reports.door import LOG, Door
+from pipelines.reports.door import LOG, PAGE, Door
 from pipelines.reports.keys import Key, KeyRing
 from pipelines.reports.requests import TooMany
 from pipelines.reports.shapes import Created, Problem, Report, ReportRequest, Text, Type
@@ -99,7 +100,7 @@ class Api:
 
 def application(desk: Desk, url: str, hurry: Callable[[], None] = lambda: None) -> FastAPI:
     api = Api(desk, url, hurry)
-    app = FastAPI(title="Closebook Reports", version=__version__, description=ABOUT, redoc_url=None, swagger_ui_oauth2_redirect_url=None)
+    app = FastAPIOffline(title="Closebook Reports", version=__version__, description=ABOUT, redoc_url=None, static_url=PAGE)
     app.add_api_route("/reports", api.create, methods=["POST"], responses=_PROBLEMS, response_model=Created)
     app.add_api_route("/reports", api.all, responses=_PROBLEMS, response_model=list[Report])
     app.add_api_route("/reports/{report_id}", api.one, responses=_PROBLEMS, response_model=Report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -110,3 +111,11 @@ def test_what_is_accepted_is_made(house) -> None:
 
 def house_profiles(house: House) -> list[str]:
     return list(Directory(house.home).names().profiles.values())
+
+
+def test_the_page_that_describes_it_needs_no_other_host(house) -> None:
+    page = httpx.get(f"{house.url}/docs", trust_env=False).text
+    assert "http" not in page.replace("http-equiv", ""), "no host, neither another nor ours"
+    parts = set(re.findall(r'(?:src|href)="([^"]+)"', page))
+    assert {part.rpartition(".")[2] for part in parts} == {"js", "css", "png"}
+    assert {httpx.get(house.url + part, trust_env=False).status_code for part in parts} == {200}
