@@ -6,7 +6,7 @@ Other bytes for the same scope and instant are the next version. What stands in 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from inspect import getsource
@@ -17,6 +17,7 @@ import polars as pl
 
 from pipelines import publications, recompute, verify
 from pipelines.book import Reader, Snapshot, at, newest_instants
+from pipelines.config import Statements
 from pipelines.envelopes import ENVELOPE, Envelope, broken_link, require_key
 from pipelines.errors import UsageError
 from pipelines.exports import changes, movements, paper, proven, tabular, text
@@ -27,6 +28,7 @@ from pipelines.home import Home, machine_errors, write_atomically
 from pipelines.proof import completeness
 from pipelines.revisions import difference
 from pipelines.statements import Answer, By, Question
+from pipelines.tables import PORTFOLIOS
 from pipelines.telling import telling
 
 Format = Literal["csv", "json", "pdf", "xlsx", "parquet", "bundle"]
@@ -156,17 +158,26 @@ def of_day(source: Reader, as_of: datetime, folder: Path) -> list[Path]:
     return [*made, _keep(tabular.csv(everything.by_asset()), "all_asset", as_of, "csv", folder)]
 
 
-def of_newest_days(home: Home) -> list[Path]:
+def of_newest_days(home: Home, wanted: Statements) -> list[Path]:
     """The statements of the newest closed days; what lies there already is the answer. None before a publication that can be read."""
     if publications.known_through(home) is None:
         return []
     with publications.newest(home) as newest:
-        return [path for as_of in newest_instants(newest) for path in _of_told_day(home, newest, as_of)]
+        return [path for as_of in newest_instants(newest) for path in _of_told_day(home, newest, as_of, wanted)]
 
 
-def _of_told_day(home: Home, newest: publications.Publication, as_of: datetime) -> list[Path]:
+def _of_told_day(home: Home, newest: publications.Publication, as_of: datetime, wanted: Statements) -> list[Path]:
     with telling(home, newest, as_of) as told:
-        return of_day(told, as_of, home.statements)
+        return [*of_day(told, as_of, home.statements), *_wanted(told, as_of, home.statements, wanted)]
+
+
+def _wanted(source: Reader, as_of: datetime, folder: Path, wanted: Statements) -> Iterator[Path]:
+    """What the configuration asks for beside the CSVs; a portfolio that was never pulled has none yet."""
+    known = source.read(PORTFOLIOS)
+    asked = [Question(as_of, portfolio=name, by=wanted.by) for name in wanted.portfolios if name in known["portfolio"]]
+    asked += [Question(as_of, entity=name, by=wanted.by) for name in wanted.entities if name in known["entity"]]
+    for answer in (Answer(source, question) for question in asked):
+        yield from (write(answer, form, folder) for form in wanted.formats)
 
 
 @dataclass(frozen=True)

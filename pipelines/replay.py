@@ -25,7 +25,7 @@ KIND = "CONFIGURATION"
 NOT_KEPT: dict[str, Any] = {
     "book": {"keep", "lock_wait"},
     "prices": {"base_url", "rate", "burst", "timeout"},
-    **dict.fromkeys(("portfolio", "pull", "reports", "alerts"), True),
+    **dict.fromkeys(("portfolio", "pull", "reports", "alerts", "mail", "statements"), True),
 }
 """Parts of a configuration that shape no fact: addresses, keys, limits."""
 

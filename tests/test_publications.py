@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from pipelines import filing, publications
+from pipelines.config import Statements
 from pipelines.errors import ContractError, Outdated, UsageError
 from pipelines.home import Home
 from pipelines.tables import CALENDARS
@@ -104,7 +105,7 @@ def test_another_version_s_publication_is_not_read_and_a_run_publishes_anew(home
     with pytest.raises(Outdated, match="another version"), publications.newest(home):
         pass
     assert publications.known_through(home) is None
-    assert filing.of_newest_days(home) == []
+    assert filing.of_newest_days(home, Statements()) == []
     publications.publish(home, publications.build(home, warehouse, START, None), keep=5)
     with publications.newest(home) as newest:
         assert newest.facts()["publication_id"] == 2

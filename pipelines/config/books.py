@@ -88,6 +88,15 @@ class Policy(Frozen):
         return self.asset == other.asset and not apart
 
 
+class Statements(Frozen):
+    """What every run writes of its newest day beside the CSVs: of whom, and in which forms. They are drafts until somebody issues one."""
+
+    portfolios: tuple[Name, ...] = Field(default=(), description="of each of these portfolios")
+    entities: tuple[Name, ...] = Field(default=(), description="of all portfolios of each of these entities")
+    formats: tuple[Literal["pdf", "xlsx", "json", "parquet", "bundle"], ...] = Field(default=("pdf",), description="the forms")
+    by: Literal["portfolio", "asset"] = Field(default="portfolio", description="how lines are grouped")
+
+
 class Opening(Frozen):
     """An asserted opening balance, with the document that proves it."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pipelines.config.books import Asset, Book, Calendar, Opening, Policy
+from pipelines.config.books import Asset, Book, Calendar, Opening, Policy, Statements
 from pipelines.config.kinds import Frozen
 from pipelines.config.people import Alerts, Mail, Reports
 from pipelines.config.venues import BalanceReport, CoinbasePortfolio, PacificaPortfolio, Portfolio, Prices, Pulling
@@ -39,6 +39,7 @@ class Config(Frozen):
     policy: tuple[Policy, ...] = ()
     opening: tuple[Opening, ...] = ()
     asset: tuple[Asset, ...] = ()
+    statements: Statements = Statements()
     reports: Reports = Reports()
     mail: Mail | None = None
     alerts: Alerts = Alerts()
@@ -56,6 +57,9 @@ class Config(Frozen):
             raise ValueError(f"two [[asset]] of one code: {twice}")
         if strange := {o.portfolio for o in self.opening} - set(names):
             raise ValueError(f"[[opening]] names no configured portfolio: {sorted(strange)}")
+        for kind, asked in (("name", self.statements.portfolios), ("entity", self.statements.entities)):
+            if strange := set(asked) - {getattr(p, kind) for p in self.portfolio}:
+                raise ValueError(f"[statements] names what no [[portfolio]] has: {sorted(strange)}")
         if strange := set(self.book.calendars) - {c.name for c in self.calendars(everything=True)}:
             raise ValueError(f"[book] calendars names no [[calendar]]: {sorted(strange)}")
         if clash := _policies_clash(self.policy):

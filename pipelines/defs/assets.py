@@ -20,7 +20,9 @@ PAGES = "Reply pages of every portfolio's balances and history, verbatim in the 
 CANDLE_PAGES = "Reply pages of hourly candles for every asset ever held, verbatim in the archive."
 CANDIDATE = "A copy of the book under its own path, for the checks. Left out when nothing changed since the last publication."
 PUBLICATION = "The checked file people query; the link is swapped when every blocking check has passed."
-STATEMENTS = "The newest closed day of every calendar as CSV: one per portfolio, and one by asset over all of them."
+STATEMENTS = (
+    "The newest closed day of every calendar as CSV: each portfolio, all by asset; and what [statements] asks for."
+)
 DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=25))
 """Asked at least once a day: stale in the UI where no schedule and no person did."""
 Function = Callable[..., Any]
@@ -42,7 +44,7 @@ def _daily(group: str, deps: Sequence[dg.AssetsDefinition], of: tables.Table) ->
 @_step("ledger", [], {"python", "parquet"}, PAGES, freshness_policy=DAILY)
 def pages(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult[None]:
     book.catch_up()  # what a killed run archived and did not commit comes first
-    filing.of_newest_days(book.home)  # so does what it published and did not state
+    filing.of_newest_days(book.home, book.config.statements)  # so does what it published and did not state
     puller = Puller(book.config, book.warehouse, book.archive)
     until = asyncio.run(book_time(book.config, last=closing.book_time(book.warehouse)))
     closing.note_time(book.warehouse, until)
@@ -115,7 +117,7 @@ def publication(book: Book) -> dg.MaterializeResult[None]:
 
 @_step("statements", [publication], {"csv"}, STATEMENTS, name="statements")
 def daily_statements(book: Book) -> dg.MaterializeResult[None]:
-    written = filing.of_newest_days(book.home)
+    written = filing.of_newest_days(book.home, book.config.statements)
     names = table(pl.DataFrame({"file": [path.name for path in written]}))
     return dg.MaterializeResult(metadata={"files": len(written), "names": names, **newest_statement(book.home)})
 

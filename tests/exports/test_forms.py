@@ -11,7 +11,9 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from pipelines import filing
 from pipelines import tables as t
+from pipelines.config import Statements
 from pipelines.errors import UsageError
 from pipelines.exports import proven, tabular
 from pipelines.exports.display import instant, number, price, units
@@ -22,6 +24,7 @@ from pipelines.publications import Publication
 from pipelines.statements import Answer, Question
 from tests.exports import january
 from tests.exports.forms import cells_of, column, golden, words_of
+from tests.issued import Issuer
 from tests.ledger_text import rows
 
 D = Decimal
@@ -231,3 +234,16 @@ def test_the_completeness_report_reads_as_it_was_looked_at(asked):
     golden("january_completeness.pdf.txt", words_of(proven.pdf(report)))
     assert report.prices["hours_not_read"].sum() == 0
     assert cells_of(sheet(report))["Accounts"][0][0] == ("s", "Entity")
+
+
+def test_each_run_writes_what_the_configuration_asks_for(january_book, tmp_path):
+    issuer = Issuer(tmp_path / "home", january_book)
+    wanted = Statements(portfolios=("treasury", "notyet"), entities=("acme",), formats=("pdf", "json"))
+    names = {path.name for path in filing.of_newest_days(issuer.home, wanted)}
+    assert {name for name in names if not name.endswith(".csv")} == {
+        f"{scope}_portfolio_{as_of}_v1.{form}"
+        for scope in ("treasury", "acme")
+        for as_of in ("20250131T220000Z", "20250201T000000Z")
+        for form in ("pdf", "json")
+    }
+    assert names == {path.name for path in filing.of_newest_days(issuer.home, wanted)}, "and again nothing new"
