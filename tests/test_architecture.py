@@ -63,7 +63,10 @@ LAYERS = {
     "statements": ("book errors evidence exports stages tables", "polars"),
     "revisions": ("exports stages tables", "polars"),
     "proof": ("exports stages statements tables", "polars"),
-    "filing": ("book config envelopes errors exports home proof publications recompute revisions statements tables telling verify", "polars"),
+    "filing": (
+        "book config envelopes errors exports home proof publications recompute revisions statements tables telling verify",
+        "polars",
+    ),
     "adjusting": ("errors histories home journal journalled locks tables", ""),
     "journalled": ("journal register tables warehouse", ""),
     "telling": ("errors home journal locks publications tables", ""),

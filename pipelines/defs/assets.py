@@ -20,9 +20,7 @@ PAGES = "Reply pages of every portfolio's balances and history, verbatim in the 
 CANDLE_PAGES = "Reply pages of hourly candles for every asset ever held, verbatim in the archive."
 CANDIDATE = "A copy of the book under its own path, for the checks. Left out when nothing changed since the last publication."
 PUBLICATION = "The checked file people query; the link is swapped when every blocking check has passed."
-STATEMENTS = (
-    "The newest closed day of every calendar as CSV: each portfolio, all by asset; and what [statements] asks for."
-)
+STATEMENTS = "The newest closed day of every calendar as CSV: each portfolio, all by asset; and what [statements] asks for."
 DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=25))
 """Asked at least once a day: stale in the UI where no schedule and no person did."""
 Function = Callable[..., Any]

@@ -172,7 +172,9 @@ def close(facts: Facts) -> dict[str, pl.DataFrame]:
     balances, prices = facts.balances(DAYS).collect(), facts.prices(DAYS).collect()
     values = daily_values(balances.lazy(), prices.lazy(), facts.accounts).collect()
     return {
-        "closed_days": t.CLOSED_DAYS.conform(DAYS.with_columns(pl.lit(KNOWN["recorded_at"], t.INSTANT).alias(n) for n in ("recorded_at", "touched_at"))),
+        "closed_days": t.CLOSED_DAYS.conform(
+            DAYS.with_columns(pl.lit(KNOWN["recorded_at"], t.INSTANT).alias(n) for n in ("recorded_at", "touched_at"))
+        ),
         "daily_balances": t.DAILY_BALANCES.conform(balances),
         "daily_prices": t.DAILY_PRICES.conform(prices),
         "daily_values": t.DAILY_VALUES.conform(values),
