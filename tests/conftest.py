@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from pipelines.sandbox.serve import Sandbox
+from tests import tiny
 from tests.command import run as closebook
 
 __all__ = ["DATA", "ROOT", "closebook"]
@@ -16,6 +20,24 @@ settings.load_profile("closebook")
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def closed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A small book that one `closebook run` closed, and its venues, for as long as tests run; nobody changes it."""
+    folder = tmp_path_factory.mktemp("closed")
+    with Sandbox(tiny.dataset(tmp_path_factory.mktemp("venues") / "dataset", tiny.OVERDRAWN)) as sandbox:
+        sandbox.write_config(folder / "closebook.toml")
+        done = closebook("run", cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield folder
+
+
+@pytest.fixture
+def closed(closed_once: Path, tmp_path: Path) -> Path:
+    """A copy of that book, to do with as one likes."""
+    shutil.copytree(closed_once, tmp_path, dirs_exist_ok=True, symlinks=True)
+    return tmp_path
 
 
 @pytest.fixture

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from pipelines.sandbox.serve import Sandbox
-from tests import tiny
 from tests.conftest import closebook
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Path]:
-    with Sandbox(tiny.dataset(tmp_path / "dataset", tiny.OVERDRAWN)) as sandbox:
-        sandbox.write_config(tmp_path / "closebook.toml")
-        done = closebook("run", cwd=tmp_path)
-        assert done.returncode == 0, done.stdout + done.stderr
-        yield tmp_path
+def book(closed: Path) -> Path:
+    return closed
 
 
 def published(folder: Path, sql: str) -> list[tuple]:

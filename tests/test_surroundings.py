@@ -251,21 +251,18 @@ def test_two_first_commands_at_once_in_a_fresh_home_both_end_well(tmp_path: Path
 
 
 @pytest.mark.parametrize("spoil", ["another form", "not a database"])
-def test_a_warehouse_that_cannot_be_used_is_put_aside_and_built_anew_from_the_archive(tmp_path: Path, spoil: str) -> None:
-    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
-        sandbox.write_config(tmp_path / "closebook.toml")
-        assert closebook("run", cwd=tmp_path).returncode == 0
-        first = closebook("snapshot", "--day", "2025-01-07", "--format", "csv", cwd=tmp_path).stdout
-        path = tmp_path / "data/warehouse.duckdb"
-        if spoil == "another form":
-            with duckdb.connect(str(path)) as con:
-                con.execute("ALTER TABLE postings ADD COLUMN note VARCHAR")
-        else:
-            path.write_bytes(b"no database" * 1000)
-        done = closebook("run", cwd=tmp_path)
+def test_a_warehouse_that_cannot_be_used_is_put_aside_and_built_anew_from_the_archive(closed: Path, spoil: str) -> None:
+    first = closebook("snapshot", "--day", "2025-01-07", "--format", "csv", cwd=closed).stdout
+    path = closed / "data/warehouse.duckdb"
+    if spoil == "another form":
+        with duckdb.connect(str(path)) as con:
+            con.execute("ALTER TABLE postings ADD COLUMN note VARCHAR")
+    else:
+        path.write_bytes(b"no database" * 1000)
+    done = closebook("run", cwd=closed)
     assert done.returncode == 0, done.stderr
     assert "built anew from the archive" in done.stdout
-    again = closebook("snapshot", "--day", "2025-01-07", "--format", "csv", cwd=tmp_path).stdout
+    again = closebook("snapshot", "--day", "2025-01-07", "--format", "csv", cwd=closed).stdout
     assert without_known_at(again) == without_known_at(first)
     assert len(first.splitlines()) > 2
 

@@ -12,17 +12,20 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import backups
+from pipelines import backups, replay
 from pipelines.errors import ConfigError, UsageError
 from pipelines.home import Home
 from pipelines.journal import Journal
 from pipelines.sandbox.serve import Sandbox
+from pipelines.tables import ACCOUNTS, CALENDARS, CANDLES, OPENINGS, PAGES, PAST_LABELS, POLICIES, PORTFOLIOS, POSTINGS, PRODUCTS
 from pipelines.warehouse import now
 from tests import tiny
+from tests.closing_once import house
 from tests.command import begin, ended
 from tests.conftest import closebook
 
 FACTS = ("postings", "candles", "openings", "accounts", "pages", "candle_coverage", "products", "suspense", "pulls")
+VERSIONED = (POLICIES, PAST_LABELS, PORTFOLIOS, CALENDARS, POSTINGS, CANDLES, OPENINGS, ACCOUNTS, PAGES, PRODUCTS)
 DAILY = ("daily_balances", "daily_prices", "daily_values")
 
 
@@ -33,13 +36,9 @@ def published(home: Path, tables: tuple[str, ...]) -> dict[str, pl.DataFrame]:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Path:
-    """A closed book, whose venues are gone."""
-    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
-        sandbox.write_config(tmp_path / "closebook.toml")
-        done = closebook("run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    return tmp_path
+def book(closed: Path) -> Path:
+    """A closed book; nobody asks its venues anything."""
+    return closed
 
 
 def test_a_rebuilt_book_is_the_same_with_recorded_at_and_nobody_was_asked(book: Path) -> None:
@@ -74,21 +73,23 @@ asset = "BTC"
 
 
 def test_a_book_whose_configuration_changed_is_rebuilt_with_every_version_and_its_instant(tmp_path: Path) -> None:
-    config = tmp_path / "closebook.toml"
     with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox:
-        end, text = sandbox.now, sandbox.config_text()
+        end = sandbox.now
         for days, more in ((3, ""), (2, LATER), (1, LATER.replace('"5"', '"6"').replace('"1"', '"0.99"')), (0, "")):
             sandbox.now = end - timedelta(days=days)
-            config.write_text(text + more)
-            assert closebook("run", cwd=tmp_path).returncode == 0
-    versions = ("policies", "past_labels", "portfolios", "calendars")
-    before = published(tmp_path / "data", FACTS + DAILY + versions)
-    assert before["policies"].height == 2
-    assert before["openings"].filter(pl.col("kind") == "ASSERTED").height == 2
-    assert before["past_labels"].height == 1
-    assert closebook("rebuild", cwd=tmp_path).returncode == 0
-    for name, frame in published(tmp_path / "data", FACTS + DAILY + versions).items():
-        assert frame.equals(before[name]), name
+            with house(tmp_path / "book", sandbox, more) as book:
+                book.run()
+                before = {table: book.table(table) for table in VERSIONED}
+        with house(tmp_path / "again", sandbox) as again:
+            again.archive, again.journal = book.archive, book.journal
+            asked = sum(sandbox.requests.values())
+            replay.catch_up(again.warehouse, again.archive, again.journal, again.config)
+            assert sum(sandbox.requests.values()) == asked
+            for table, frame in before.items():
+                assert again.table(table).equals(frame), table.name
+    assert before[POLICIES].height == 2
+    assert before[OPENINGS].filter(pl.col("kind") == "ASSERTED").height == 2
+    assert before[PAST_LABELS].height == 1
 
 
 def test_a_backup_taken_from_a_book_and_restored_elsewhere_is_that_book(book: Path) -> None:
