@@ -56,13 +56,23 @@ def book_time(warehouse: Warehouse) -> datetime | None:
     return next(iter(found["read_through"]), None)
 
 
-def to_close(warehouse: Warehouse, config: Config, also: Collection[date] = (), through: date | None = None) -> pl.DataFrame:
+def to_close(
+    warehouse: Warehouse,
+    config: Config,
+    also: Collection[date] = (),
+    through: date | None = None,
+    earlier: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """Days that are missing, asked for or dirty: calendar, day, as_of, whole, in order. Empty before the first pull.
+
+    `earlier`: days (calendar, day, as_of) outside the book's window that were closed when it lay elsewhere.
 
     A day that is only dirty is not `whole`: it is closed again for the accounts and assets of which something changed,
     wherever the book's window or `through` ends, so that no day rests on facts that are no more.
     """
     closable = closable_days(warehouse, config, through)
+    if earlier is not None and closable.height:
+        closable = pl.concat([closable, earlier.filter(_up_to(through))]).unique()
     closed = warehouse.read(CLOSED_DAYS).select("calendar", "day", "as_of")
     missing = closable.join(closed, on=["calendar", "day"], how="anti")
     asked = closable.filter(pl.col("day").is_in(list(also)))
@@ -81,9 +91,11 @@ def closable_days(warehouse: Warehouse, config: Config, through: date | None = N
     at = book_time(warehouse)
     if at is None or warehouse.empty(ACCOUNTS):
         return CLOSED_DAYS.empty().select("calendar", "day", "as_of")
-    return day_stage.ended(warehouse.read(CALENDARS), config.book.start, config.book.end, at).filter(
-        pl.lit(True) if through is None else pl.col("day") <= through
-    )
+    return day_stage.ended(warehouse.read(CALENDARS), config.book.start, config.book.end, at).filter(_up_to(through))
+
+
+def _up_to(through: date | None) -> pl.Expr:
+    return pl.lit(True) if through is None else pl.col("day") <= through
 
 
 def newest_day(config: Config, at: datetime) -> date:

@@ -197,14 +197,17 @@ def _match_transfers(warehouse: Warehouse, commit: Commit) -> None:
 
 
 def _live(warehouse: Warehouse, last: datetime) -> pl.DataFrame:
-    """Live balances as of the newest reply of each portfolio that was read since: account_id, scope, amount, asked_at, until."""
+    """Live balances as of the newest reply of each portfolio that was read since, or of which an opening is another now:
+    account_id, scope, amount, asked_at, until."""
+    reopened = f"SELECT portfolio FROM openings JOIN accounts USING (account_id) WHERE openings.recorded_at > {moment(last)}"
     return warehouse.sql(
         "WITH newest AS (SELECT portfolio, max(asked_at) AS asked_at FROM venue_balances GROUP BY portfolio), "
         "walked AS (SELECT portfolio, max(read_through) AS until, max(recorded_at) AS at, max(asked_at) AS walked_at "
         "FROM pulls WHERE kind = 'ACCOUNT' GROUP BY portfolio) "
         "SELECT account_id, b.portfolio, native_code, scope, amount, b.asked_at, until FROM venue_balances AS b "
         "JOIN newest USING (portfolio, asked_at) JOIN accounts USING (portfolio, native_code) JOIN walked USING (portfolio) "
-        f"WHERE scope IN ('account', 'pending', 'sub_accounts') AND walked.at > {moment(last)} ORDER BY account_id, scope"
+        f"WHERE scope IN ('account', 'pending', 'sub_accounts') "
+        f"AND (walked.at > {moment(last)} OR b.portfolio IN ({reopened})) ORDER BY account_id, scope"
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipelines import configuring, ingest, proving
+from pipelines import configuring, ingest, proving, reach
 from pipelines.archive import Archive
 from pipelines.config import Config
 from pipelines.errors import MachineError
@@ -44,7 +44,7 @@ def catch_up(warehouse: Warehouse, archive: Archive, journal: Journal, config: C
         else:
             done.append(ingest.ingest(warehouse, archive.get(what), in_force))
     if not versions or versions[-1][1] != remembered(config):
-        _note(warehouse, journal, config)
+        _note(warehouse, journal, recalled(versions[-1][1]) if versions else None, config)
     proving.catch_up(warehouse)
     return done
 
@@ -58,10 +58,10 @@ def _batches(warehouse: Warehouse, archive: Archive) -> Iterator[tuple[datetime,
             raise MachineError(f"The archive holds a file that is not its own: {name}.parquet.", "Move it elsewhere.") from None
 
 
-def _note(warehouse: Warehouse, journal: Journal, config: Config) -> None:
-    """It takes effect and is noted at one instant, or neither."""
+def _note(warehouse: Warehouse, journal: Journal, previous: Config | None, config: Config) -> None:
+    """It takes effect and is noted at one instant, or neither; with it, what was closed before."""
     at = max(warehouse.next_instant(), (journal.newest() or EPOCH) + timedelta(microseconds=1))
-    words = {"configuration": remembered(config)}
+    words = {"configuration": remembered(config), reach.WORD: reach.noted(warehouse, reach.told(journal), previous, config)}
     configuring.configure(warehouse, config, at, last=lambda commit: journal.append(KIND, "configuration", words, commit.recorded_at))
 
 

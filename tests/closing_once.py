@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import closing, replay
+from pipelines import closing, reach, replay
 from pipelines.archive import Archive
 from pipelines.config import Config
 from pipelines.journal import Journal
@@ -41,7 +41,8 @@ class House:
         replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
         outcomes += asyncio.run(puller.candles(until))
         replay.catch_up(self.warehouse, self.archive, self.journal, self.config)
-        days = closing.to_close(self.warehouse, self.config)
+        earlier = reach.days(self.warehouse, reach.told(self.journal))
+        days = closing.to_close(self.warehouse, self.config, earlier=earlier)
         if days.height:
             closing.close_balances(self.warehouse, days)
             closing.close_prices(self.warehouse, days)

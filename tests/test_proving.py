@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import pull, statements
+from pipelines import pull, replay, statements
 from pipelines.pages import Page
 from pipelines.sandbox.serve import Sandbox
 from pipelines.tables import CHAIN_BREAKS, COMPLETENESS, DAILY_BALANCES, TIE_OUTS
@@ -165,6 +165,21 @@ def test_a_live_balance_without_any_entry_is_a_row_of_every_day_and_never_called
             "JOIN openings USING (account_id) WHERE portfolio = 'vault' AND native_code = 'BTC'"
         ).rows()
         assert rows == [(D(5), "NOT_TESTED", "NOT_TESTED", "NO_ENTRIES", "DERIVED_LIVE")] * DAYS
+
+
+def test_an_opening_that_changes_is_held_against_the_live_balance_without_asking_again(tmp_path: Path) -> None:
+    folder = dataset(tmp_path / "data", ledger())
+    vault = '[[portfolio]]\nname = "vault"\nvenue = "coinbase"\nentity = "acme"\nopening = { BTC = "5" }\n'
+    (folder / "dataset.toml").write_text((folder / "dataset.toml").read_text() + vault)
+    asserted = '\n[[opening]]\nportfolio = "vault"\nnative_code = "BTC"\namount = "{}"\nat = 2025-01-01T00:00:00Z\ndocument = "letter"\n'
+    with Sandbox(folder) as sandbox:
+        with house(tmp_path / "book", sandbox) as book:
+            book.run()
+        for amount, outcome in (("7", "DIFFERS"), ("5", "AGREES")):
+            with house(tmp_path / "book", sandbox, asserted.format(amount)) as book:
+                replay.catch_up(book.warehouse, book.archive, book.journal, book.config)
+                newest = "SELECT theirs, ours, outcome FROM tie_outs WHERE portfolio = 'vault' ORDER BY recorded_at DESC LIMIT 1"
+                assert book.warehouse.sql(newest).rows() == [(D(5), D(amount), outcome)]
 
 
 def test_a_second_run_proves_nothing_new(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipelines import closing, filing, publications, quality, tables
+from pipelines import closing, filing, publications, quality, reach, tables
 from pipelines.defs import newest
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
 from pipelines.defs.show import counted, ingested, newest_statement, outcomes, row_count, schema, table
+from pipelines.journal import Journal
 from pipelines.pull import Puller, book_time
 
 Book = dg.ResourceParam[OpenBook]
@@ -90,7 +91,8 @@ def daily_values(context: dg.AssetExecutionContext, book: Book) -> dg.Materializ
 
 def _days(context: dg.AssetExecutionContext, book: OpenBook) -> pl.DataFrame:
     tagged = [date.fromisoformat(key) for key in context.partition_keys]
-    return closing.to_close(book.warehouse, book.config, tagged, book.through)
+    earlier = reach.days(book.warehouse, reach.told(Journal(book.home.journal)))
+    return closing.to_close(book.warehouse, book.config, tagged, book.through, earlier)
 
 
 @_step("publication", [daily_values], {"duckdb"}, CANDIDATE, output_required=False)
