@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
+from time import monotonic
 from typing import Any
 
 import dagster as dg
@@ -101,10 +102,10 @@ def candidate(context: dg.AssetExecutionContext, book: Book) -> Iterator[dg.Mate
     if changed is None or book.warehouse.empty(tables.CLOSED_DAYS) or (published is not None and changed <= published):
         context.log.info("Nothing changed since the last publication.")
         return
+    began = monotonic()
     built = publications.build(book.home, book.warehouse, book.config.book.start, book.config.book.end)
-    yield dg.MaterializeResult(
-        metadata={"publication_id": built.publication_id, "path": dg.MetadataValue.path(built.path), "bytes": built.path.stat().st_size}
-    )
+    made = {"bytes": built.path.stat().st_size, "seconds": monotonic() - began}
+    yield dg.MaterializeResult(metadata=made | {"publication_id": built.publication_id, "path": dg.MetadataValue.path(built.path)})
 
 
 @_step("publication", [candidate], {"duckdb"}, PUBLICATION)
