@@ -15,7 +15,7 @@ from pipelines.locks import Lock, locks
 from pipelines.postclose import Kept, changed_since, cumulative, post_close, undecided
 from pipelines.tables import CLOSED_DAYS, DAILY_VALUES, PUBLICATIONS
 
-EXCEPTIONS = ("BREAK", "TIE_OUT", "NOT_TIED_OUT", "OPENING", "SUSPENSE")
+EXCEPTIONS = ("BREAK", "TIE_OUT", "NOT_TIED_OUT", "OPENING", "SUSPENSE", "NOT_CONFIGURED")
 """Matters that must be resolved or accepted before a lock."""
 SHOWN = 5
 _SPAN = "calendar = ? AND day BETWEEN ? AND ?"

@@ -29,6 +29,7 @@ from pipelines.tables import (
     TIE_OUTS,
     VENUE_BALANCES,
     VENUE_CODES,
+    VENUE_PORTFOLIOS,
 )  # fmt: skip
 from pipelines.venues import wire
 from pipelines.warehouse import Commit, Warehouse
@@ -236,6 +237,19 @@ def _currencies(warehouse: Warehouse, commit: Commit, archived: Archived, config
     _suspend(warehouse, commit, archived.batch, reading.refused)
 
 
+def _population(warehouse: Warehouse, commit: Commit, archived: Archived, _: Config) -> None:
+    batch = archived.batch
+    reading = wire.read_population(batch.pages)
+    known = warehouse.read(VENUE_PORTFOLIOS, "retired_at IS NULL AND seen_by = ?", batch.portfolio)
+    shown = reading.rows.unique("venue_id", keep="last", maintain_order=True).select(
+        venue=pl.lit(batch.venue), seen_by=pl.lit(batch.portfolio), venue_id="venue_id", name="name", retired_at=pl.lit(None, INSTANT)
+    )
+    said = ["venue", "seen_by", "venue_id", "name"]
+    commit.retire(VENUE_PORTFOLIOS, known.join(shown, on=said, how="anti"))
+    commit.insert(VENUE_PORTFOLIOS, shown.join(known, on=said, how="anti", maintain_order="left"))
+    _suspend(warehouse, commit, batch, reading.refused)
+
+
 def _lit(moment: datetime) -> pl.Expr:
     return pl.lit(moment).cast(INSTANT)
 
@@ -247,5 +261,6 @@ _KINDS: dict[str, _Kind] = {
     "PRODUCTS": _products,
     "CANDLES": _candles,
     "CURRENCIES": _currencies,
+    "POPULATION": _population,
     "REPORT": lambda *_: None,  # the venue's own report is compared with the book, and is no part of it
 }

@@ -349,6 +349,20 @@ VENUE_CODES = Table(
     ),
     may_be_empty="no venue publishes a map of its codes",
 )
+VENUE_PORTFOLIOS = Table(
+    "venue_portfolios",
+    "What exists at a venue, as a configured portfolio's key shows it, by version; it may be in nobody's book.",
+    ("seen_by", "venue_id", "recorded_at"),
+    (
+        Column("venue", TEXT, "where it is", values=VENUES),
+        Column("seen_by", TEXT, "the portfolio whose key shows it"),
+        Column("venue_id", TEXT, "the venue's own id"),
+        Column("name", TEXT, "what its owner calls it there"),
+        _recorded(),
+        Column("retired_at", INSTANT, "when it was no longer shown so", null=True),
+    ),
+    may_be_empty="no venue told what else there is",
+)
 VENUE_BALANCES = Table(
     "venue_balances",
     "A live balance as the venue reported it.",
@@ -625,7 +639,7 @@ TABLES = {
     for t in (
         PUBLICATIONS, PORTFOLIOS, ACCOUNTS, PAST_LABELS, CALENDARS, POLICIES, TOLERANCES, OPENINGS, PULLS, PAGES, POSTINGS,
         CHAIN_BREAKS, TIE_OUTS, COMPLETENESS, TRANSFERS,
-        SUSPENSE, VENUE_CODES, VENUE_BALANCES, PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS,
+        SUSPENSE, VENUE_CODES, VENUE_PORTFOLIOS, VENUE_BALANCES, PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS,
         DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, ADJUSTMENTS, STATEMENTS, DIRTY, COMMITS, CHECK_RESULTS,
     )
 }  # fmt: skip

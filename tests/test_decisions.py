@@ -169,16 +169,42 @@ def test_an_exception_must_be_accepted_by_name_before_a_lock(tmp_path: Path) -> 
         assert book.warehouse.sql("SELECT count(*) AS n FROM decisions")["n"][0] == 4
 
 
-def test_a_portfolio_that_is_no_longer_read_stops_the_lock(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gone", ["desk", "perps", "shop"])  # each is all that its venue has
+def test_a_portfolio_that_is_no_longer_read_stops_the_lock(tmp_path: Path, gone: str) -> None:
     with running(tmp_path, ledger(), now=8) as (home, journal, book, sandbox):
-        left = tuple(p for p in book.config.portfolio if p.name != "perps")
+        left = tuple(p for p in book.config.portfolio if p.name != gone)
         book.config = book.config.model_copy(update={"portfolio": left})
         sandbox.now = START + timedelta(days=DAYS)
         book.run()
-        with published(home, book) as newest, pytest.raises(ChecksFailed, match="perps is STALE from 2025-01-09 on"):
+        with published(home, book) as newest, pytest.raises(ChecksFailed, match=f"{gone} is STALE from 2025-01-09 on"):
             decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
         told = CliRunner().invoke(outgoing.app, ["completeness", "--home", str(home.root)]).output
-        assert "Portfolios: 3 in the book, not read through the newest cut-off: perps." in told
+        assert f"Portfolios: 3 in the book, not read through the newest cut-off: {gone}." in told
+
+
+def test_what_exists_at_a_venue_and_nobody_configured_is_told_and_stops_the_lock(tmp_path: Path) -> None:
+    rows = [*ledger(), ledger()[0] | {"portfolio": "vault"}]
+    data = dataset(tmp_path / "data", rows)
+    with (data / "dataset.toml").open("a") as more:
+        more.write('[[portfolio]]\nname = "vault"\nvenue = "coinbase"\nentity = "acme"\n')
+    home = Home(tmp_path / "home")
+    with Sandbox(data) as sandbox, house(home.root, sandbox) as book:
+        everything, journal = book.config, Journal(home.journal)
+        left = tuple(p for p in everything.portfolio if p.name != "vault")
+        book.config = everything.model_copy(update={"portfolio": left})
+        book.run()
+        with published(home, book) as newest:
+            [told] = newest.sql("SELECT name, seen_by FROM population WHERE portfolio IS NULL").to_dicts()
+            assert told == {"name": "vault", "seen_by": "desk"}
+            [issue] = decisions.issues(journal, newest).filter(matter="NOT_CONFIGURED").to_dicts()
+            assert "exists at coinbase and is in nobody's book" in issue["says"]
+            with pytest.raises(ChecksFailed, match="NOT_CONFIGURED desk"):
+                decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
+        book.config = everything
+        book.run()
+        with published(home, book) as newest:
+            assert newest.sql("SELECT count(*) AS n FROM population WHERE portfolio IS NULL")["n"][0] == 0
+            assert b"user_id" not in b"".join(p.body for n in book.archive.names() for p in book.archive.get(n).batch.pages)
 
 
 def test_a_day_that_is_not_closed_cannot_be_locked_nor_an_unlocked_one_reopened(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ class Client(Protocol):
     async def currencies(self) -> list[Page]:
         """What the venue says its codes mean, where it says so."""
 
-    async def siblings(self) -> dict[str, str]:
-        """What else the key's owner holds at the venue, this portfolio included: venue's id → name. Empty where it does not tell."""
+    async def population(self) -> list[Page]:
+        """What the key's owner has at the venue, this portfolio included; none where it does not tell."""
 
     @property
     def dated(self) -> datetime | None:

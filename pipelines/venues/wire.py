@@ -15,12 +15,16 @@ from pipelines.venues.cryptofuse import wire as cryptofuse
 from pipelines.venues.pacifica import wire as pacifica
 from pipelines.venues.reading import Reading
 
-__all__ = ["Reading", "count", "read_balances", "read_candles", "read_currencies", "read_history", "read_products", "read_report"]
+__all__ = [
+    "Reading", "count", "read_balances", "read_candles", "read_currencies", "read_history", "read_population", "read_products",
+    "read_report",
+]  # fmt: skip
 
 _BALANCES = {"coinbase": coinbase.read_balances, "cryptofuse": cryptofuse.read_balances, "pacifica": pacifica.read_balances}
 _HISTORY = {"coinbase": coinbase.read_history, "cryptofuse": cryptofuse.read_history, "pacifica": pacifica.read_history}
 
 read_report = report_wire.read_report
+read_population = coinbase.read_population
 read_products = coinbase.read_products
 read_candles = coinbase.read_candles
 read_currencies = cryptofuse.read_currencies

@@ -50,6 +50,13 @@ WITH named AS (
         'a row was refused: ' || reason, 'a release that reads it', concat_ws('|', 'SUSPENSE', portfolio, page_sha256, position)
     FROM suspense
     UNION ALL
+    SELECT 'NOT_CONFIGURED', min(seen_by), NULL, NULL, NULL, NULL, min(first_seen),
+        name || ' (' || venue_id || ') exists at ' || venue || ' and is in nobody''s book', 'a [[portfolio]] in the configuration',
+        concat_ws('|', 'NOT_CONFIGURED', venue, venue_id)
+    FROM population
+    WHERE portfolio IS NULL
+    GROUP BY venue, venue_id, name
+    UNION ALL
     SELECT 'STALE', portfolio, NULL, min(read_through), max(as_of), NULL, coalesce(min(read_through), max(as_of)),
         count(DISTINCT native_code)::VARCHAR || ' accounts are not read through the newest cut-off', 'a pull that succeeds',
         concat_ws('|', 'STALE', portfolio)

@@ -10,8 +10,10 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote as quoted
 
@@ -121,11 +123,11 @@ class CoinbaseClient(Caller):
     async def currencies(self) -> list[Page]:
         return []
 
-    async def siblings(self) -> dict[str, str]:
-        """Every active profile of the key's owner, this one included: id → name. For `doctor`; nothing of it is kept."""
-        reply = await self._door.ask(Question("profiles", "/profiles", {"active": "true"}), self._auth)
-        rows = [row for row in _list(reply) if isinstance(row, dict)]
-        return {str(row["id"]): str(row.get("name", "")) for row in rows if "id" in row and row.get("active", True)}
+    async def population(self) -> list[Page]:
+        """Every active profile of the key's owner, this one included; who the owner is has no place on a page."""
+        page, reply = await self._door.page(Question("profiles", "/profiles", {"active": "true"}), self._auth)
+        told = [{k: v for k, v in row.items() if k != "user_id"} if isinstance(row, dict) else row for row in _list(reply)]
+        return [replace(page, body=json.dumps(told).encode())]
 
     async def report(self, at: datetime, profile_id: str = "", waiting: Waiting | None = None) -> list[Page]:
         """The venue's own balance report of an instant: what it tells of it, and the file."""

@@ -40,6 +40,7 @@ from pipelines.venues.reading import (
 
 Rows = list[msgspec.Raw]
 HOUR = timedelta(hours=1)
+POPULATION = {"venue_id": TEXT, "name": TEXT}
 PRODUCTS = {"product_id": TEXT, "base": TEXT, "quote": TEXT, "status": TEXT, "trading_disabled": FLAG}
 CANDLES = {"product_id": TEXT, "start": INSTANT} | dict.fromkeys(("low", "high", "open", "close", "volume"), MONEY)
 
@@ -73,6 +74,23 @@ def read_balances(pages: Sequence[Page]) -> tuple[str | None, Reading]:
             f"accounts of coinbase for portfolio {pages[0].portfolio} name {len(profiles)} profiles.", "Use one key a profile."
         )
     return next(iter(profiles), None), reading
+
+
+class _Profile(msgspec.Struct):
+    id: msgspec.Raw
+    name: msgspec.Raw
+    active: msgspec.Raw = NOTHING
+
+
+def read_population(pages: Sequence[Page]) -> Reading:
+    """The owner's profiles, but for those that were deactivated."""
+
+    def parse(row: Row) -> list[Values]:
+        profile = struct(row.raw, _Profile)
+        told = {"venue_id": named("id", profile.id), "name": words("name", profile.name)}
+        return [] if bytes(profile.active) == b"false" else [told]
+
+    return read(POPULATION, [row for page in pages for row in listed(page, decode(page, Rows))], parse)
 
 
 class _Entry(msgspec.Struct):

@@ -148,9 +148,9 @@ class CryptofuseClient(Caller):
             raise reply.unreadable()
         return page, reply, body
 
-    async def siblings(self) -> dict[str, str]:
+    async def population(self) -> list[Page]:
         """The main account is all there is; sub-accounts are told as one sum."""
-        return {}
+        return []
 
     @property
     def identity(self) -> str:

@@ -93,9 +93,9 @@ class PacificaClient(Caller):
     async def currencies(self) -> list[Page]:
         return []
 
-    async def siblings(self) -> dict[str, str]:
+    async def population(self) -> list[Page]:
         """Subaccounts are told only to who signs for the account, and no signing key is ever asked for."""
-        return {}
+        return []
 
     @property
     def identity(self) -> str:
