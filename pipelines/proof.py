@@ -24,6 +24,7 @@ def completeness(answer: Answer) -> Completeness:
     return Completeness(
         heading=answer.heading,
         population=_population(answer),
+        not_configured=_not_configured(answer),
         live=answer.statement.live,
         accounts=_accounts(answer),
         exceptions=_exceptions(answer),
@@ -42,6 +43,13 @@ def _population(answer: Answer) -> pl.DataFrame:
     for more in (since, held, read):
         mine = mine.join(more, on="portfolio", how="left", maintain_order="left")
     return mine.with_columns(pl.col("accounts").fill_null(0))
+
+
+def _not_configured(answer: Answer) -> pl.DataFrame:
+    """As the publication has it, which is told for its own time."""
+    mine = answer.statement.portfolios["portfolio"].to_list()
+    found = answer.source.sql("SELECT venue, venue_id, name, seen_by, first_seen FROM population WHERE portfolio IS NULL ORDER BY ALL")
+    return found.filter(pl.col("seen_by").is_in(mine))
 
 
 def _accounts(answer: Answer) -> pl.DataFrame:

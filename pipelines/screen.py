@@ -82,7 +82,8 @@ def show_proof(report: Completeness) -> None:
     stale = report.accounts.filter(balance_status="STALE")["portfolio"].unique().sort().to_list()
     count = report.population.height
     print(f"Portfolios: {count} in the book, not read through the newest cut-off: {', '.join(stale) or 'none'}.")
-    print("What exists at the venues and is in nobody's book is what `closebook doctor` asks them.")
+    missing = ", ".join(f"{row['venue']} {row['name']}" for row in report.not_configured.to_dicts())
+    print(f"At the venues and not configured: {visible(missing) or 'none'}.")
     out.print(table(report.accounts.select(PROOF)))
     print("An unbroken chain proves net change, not that every gross movement is present: two rows that cancel can be missing together.")
     needed, read = (report.prices[f"hours_{word}"].sum() for word in ("needed", "read"))

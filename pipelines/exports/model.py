@@ -97,6 +97,7 @@ class Completeness:
 
     heading: Heading
     population: pl.DataFrame  # portfolios in scope
+    not_configured: pl.DataFrame  # what exists at their venues and is in nobody's book
     live: pl.DataFrame  # what venues report beside the accounts
     accounts: pl.DataFrame  # one per row of the statement by portfolio
     exceptions: pl.DataFrame  # the inbox of this scope

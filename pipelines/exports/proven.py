@@ -13,7 +13,7 @@ from pipelines.exports.model import BASES, Completeness
 from pipelines.exports.naming import identity, recorded, scope
 
 NET = "An unbroken chain proves net change, not that every gross movement is present: two rows that cancel can be missing together."
-ELSEWHERE = "What exists at the venues and is in nobody's book is what `closebook doctor` asks them; it is not recorded."
+ELSEWHERE = "Venues that tell what else there is: Coinbase. CryptoFuse and Pacifica tell nobody who only reads."
 REPORT = (
     "Where a venue issues a report of its own, `closebook compare` sets it beside the book line by line; no result of that is recorded."
 )
@@ -68,6 +68,8 @@ def _population(report: Completeness) -> Iterator[b.Block]:
     for r in beside:
         words = f"{r['portfolio']} {name(r['native_code'])} {units(r['amount'])}, {r['scope'].replace('_', ' ')}"
         yield b.text(f"Live beside the accounts: {words} ({instant(r['asked_at'])})", "muted")
+    missing = "; ".join(f"{r['venue']} {name(r['name'])} ({name(r['venue_id'])})" for r in report.not_configured.to_dicts())
+    yield b.text(f"At the venues and not configured: {missing or 'none'}")
     yield b.text(ELSEWHERE, "muted")
 
 

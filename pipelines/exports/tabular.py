@@ -18,7 +18,10 @@ _LISTS = (
     "policies",
 )  # fmt: skip
 _MOVEMENT_LISTS = ("rows", "prior", "adjustments", "bridge", "bridge_totals", "own_transfers", "annex")
-_OTHERS = {Difference: ("rows", "totals", "causes"), Completeness: ("rows", "population", "live", "exceptions", "prices", "checks")}
+_OTHERS = {
+    Difference: ("rows", "totals", "causes"),
+    Completeness: ("rows", "population", "not_configured", "live", "exceptions", "prices", "checks"),
+}
 
 
 def csv(rows: pl.DataFrame) -> bytes:
