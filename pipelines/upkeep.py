@@ -20,7 +20,7 @@ def backup(
     from pipelines import backups
 
     count = backups.backup(home_of(home), target)
-    typer.echo(f"{target}: {count} files. It holds what the keys of the Reports API are sealed with: keep it like a secret.")
+    typer.echo(f"{target}: {count} files. It holds the keys that sign statements and seal the Reports API: keep it secret.")
 
 
 @app.command()

@@ -15,11 +15,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import filing, issuing, journalled, publications, register
+from pipelines import backups, filing, issuing, journalled, publications, register
 from pipelines import tables as t
 from pipelines.envelopes import ENVELOPE, Envelope, broken_link
 from pipelines.errors import UsageError
 from pipelines.exports.bundle import bundle, pack
+from pipelines.home import Home
 from pipelines.statements import Answer, Question
 from pipelines.tables import STATEMENTS
 from pipelines.warehouse import Warehouse
@@ -239,3 +240,14 @@ def test_a_revision_says_what_changed_and_why(issuer: Issuer, tmp_path: Path) ->
     del files["manifest.json"], files[ENVELOPE]
     path.write_bytes(bundle({}, files))
     assert filing.first_difference(path).startswith("difference.json: change of acme USD")
+
+
+def test_a_backup_carries_what_was_issued_and_the_key(issuer: Issuer, tmp_path: Path) -> None:
+    issued = issuer.issue()
+    body = issuer.bundle(issued, tmp_path).read_bytes()
+    backups.backup(issuer.home, tmp_path / "book.tar")
+    restored = Home(tmp_path / "restored")
+    backups.restore(tmp_path / "book.tar", restored)
+    assert issuing.write(restored, issued.record, tmp_path / "again")[0].read_bytes() == body
+    assert issuing.signer(restored).public == issuing.signer(issuer.home).public
+    assert stat.S_IMODE((restored.journal / "signing.key").stat().st_mode) == 0o600

@@ -20,6 +20,7 @@ from pipelines.reports.desk import Desk
 from pipelines.reports.making import drain, show_life, workshop
 from pipelines.reports.store import Store
 from pipelines.reports.times import instant, now
+from pipelines.tables import PORTFOLIOS
 from pipelines.telling import telling
 
 RUNNING = [dg.DagsterRunStatus[name] for name in ("NOT_STARTED", "QUEUED", "STARTING", "STARTED", "CANCELING")]
@@ -42,7 +43,7 @@ class Form(Enum):
 
 
 class Asked(dg.Config):
-    """The form in the launchpad. Give `as_of`, or `day` and its calendar."""
+    """The form in the launchpad. Give `as_of`, or `day` and its calendar; the scope is all, an entity, or a portfolio."""
 
     as_of: str = ""
     day: str = ""
@@ -92,8 +93,9 @@ def _question(source: Publication, asked: Asked) -> statements.Question:
     end = book.instant_of(source, datetime.fromisoformat(asked.day).date(), asked.calendar).isoformat() if asked.day else asked.as_of
     as_of = instant(end, "as_of", now()).replace(microsecond=0)
     known_at = instant(asked.known_at, "known_at", now()) if asked.known_at else None
-    portfolio = None if asked.scope == "all" else asked.scope
-    return statements.Question(as_of, known_at, portfolio, asked.grouping.value, asked.calendar)
+    scope = None if asked.scope == "all" else asked.scope
+    entity = scope if scope in set(source.read(PORTFOLIOS)["entity"]) else None
+    return statements.Question(as_of, known_at, None if entity else scope, asked.grouping.value, asked.calendar, entity=entity)
 
 
 @dg.job(name="reports", executor_def=dg.in_process_executor, description="What the Reports API was asked for.")
