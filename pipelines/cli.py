@@ -134,6 +134,7 @@ def statement(
         with telling(home_of(home), told, asked.since or moment, calendar, known) as opening:
             for path in filing.write_all(told, asked, form, out, both=since is None, opened=opening):
                 print(path)
+        outgoing.remind(home_of(home), asked)
 
 
 @app.command()

@@ -202,7 +202,7 @@ def checked(paths: Sequence[Path], chain: Path | None = None, key: str | None = 
     if chain is None and len(named) == 1:
         return Checked("", said)
     wrong = broken_link(envelopes)
-    return Checked(wrong, [*said, f"This differs: {wrong}" if wrong else f"No link is missing between {len(envelopes)} statements."])
+    return Checked(wrong, [*said, f"This differs: {wrong}" if wrong else f"No link is missing; statements: {len({e.digest for e in envelopes})}."])
 
 
 def _found(path: Path, pinned: str, named: bool) -> tuple[str, Envelope | None]:

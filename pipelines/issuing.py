@@ -7,13 +7,13 @@ is told the number and the state as it is told the question: rendered again from
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from pipelines import decisions, filing, locks, publications, register
+from pipelines import decisions, filing, locks, publications, register, revisions
 from pipelines.book import Reader
 from pipelines.envelopes import ENVELOPE, Envelope, Signer, seal
 from pipelines.errors import UsageError
@@ -71,6 +71,7 @@ def issue(home: Home, newest: Publication, question: Question, by: str, reason: 
         with telling(home, told, question.since or question.as_of, question.calendar) as opened:
             at = clock()
             answer = Answer(told, question, mark, _superseded(home, mark), opened, decisions.issues(journal, told, at))
+            answer = replace(answer, mark=replace(mark, opening=_opening(home, mine, answer)))
             return Issued(_made(home, answer, asked, mine[-1] if mine else None, by, reason, at), again=False)
 
 
@@ -79,6 +80,23 @@ def _superseded(home: Home, mark: Mark) -> dict[str, bytes] | None:
     if mark.supersedes is None:
         return None
     return unpack(register.kept(home, register.find(Journal(home.journal), mark.supersedes).words["bundle_sha256"]))
+
+
+def _opening(home: Home, mine: Sequence[Record], answer: Answer) -> str | None:
+    """Whether it opens with what was issued of that instant, where something was."""
+    since = answer.question.since
+    found = [r for r in mine if since and r.words["as_of"] == since.isoformat() and r.words["calendar"] == answer.question.calendar]
+    if not found:
+        return None
+    words = found[-1].words
+    return revisions.opening(words["number"], unpack(register.kept(home, words["bundle_sha256"])), answer.roll_forward.rows)
+
+
+def issued_of(journal: Journal, question: Question) -> str | None:
+    """The newest number that was issued of a scope and an instant."""
+    asked = {"scope_of": question.scope_of, "scope": question.scope, "as_of": question.as_of.isoformat(), "calendar": question.calendar}
+    found = [r.words["number"] for r in journal.records(register.KIND) if asked.items() <= r.words.items()]
+    return found[-1] if found else None
 
 
 def _scope(record: Record) -> tuple[str, str]:
@@ -141,6 +159,7 @@ def _made(home: Home, answer: Answer, asked: dict[str, str], before: Record | No
     words |= {"software": heading.software, "policies_sha256": heading.policies_sha256}
     words |= {"supersedes": mark.supersedes} if mark.supersedes else {}
     words |= {"locked": mark.locked} if mark.locked else {}
+    words |= {"opening": mark.opening} if mark.opening else {}
     words |= {"previous": before.words["envelope_sha256"], "previous_number": before.words["number"]} if before else {}
     around = seal({"issued_by": by, **words}, told, signer(home))
     envelope = Envelope.read(around)
@@ -167,7 +186,7 @@ def _asked_of(record: Record) -> tuple[Question, Mark]:
     since = datetime.fromisoformat(words["since"]) if "since" in words else None
     grouping: By = "asset" if words["grouping"] == "asset" else "portfolio"
     question = Question(datetime.fromisoformat(words["as_of"]), None, portfolio, grouping, words["calendar"], since, entity)
-    return question, Mark(words["state"], words["number"], words.get("supersedes"), words.get("locked"))
+    return question, Mark(words["state"], words["number"], words.get("supersedes"), words.get("locked"), words.get("opening"))
 
 
 def write(home: Home, record: Record, folder: Path) -> list[Path]:

@@ -32,6 +32,15 @@ def issue(home: Home, asked: Question, by: str, reason: str, out: Path) -> None:
         print(path)
 
 
+def remind(home: Home, asked: Question) -> None:
+    """What was issued of the same instant, where something was: a draft beside it is another document."""
+    from pipelines import issuing
+    from pipelines.journal import Journal
+
+    if number := issuing.issued_of(Journal(home.journal), asked):
+        typer.echo(f"No. {number} was issued of this; `closebook register {number} --out DIR` gives its bytes. This is a draft.", err=True)
+
+
 @app.command()
 def register(
     number: Annotated[str | None, typer.Argument(help="An issued statement, as ACME-2025-01/1.")] = None,

@@ -27,5 +27,16 @@ def difference(heading: Heading, old: Files, new: Files) -> Difference:
     return Difference(heading, before, found, differences.totals(was, now, found), because)
 
 
+def opening(number: str, issued: Files, rows: pl.DataFrame) -> str:
+    """Whether a roll-forward opens with the balances that were issued of that instant."""
+    both = (
+        _rows(issued)
+        .select(*differences.KEY, "balance")
+        .join(rows.select(*differences.KEY, "book_opening"), on=differences.KEY, how="full")
+    )
+    apart = both.filter(pl.col("balance").fill_null(0) != pl.col("book_opening").fill_null(0)).height
+    return f"agrees to No. {number}: {'yes' if not apart else f'no, {apart} accounts differ'}"
+
+
 def _rows(files: Files) -> pl.DataFrame:
     return read(files["by_portfolio.csv"]).with_columns(pl.col(_NUMBERS).cast(MONEY))

@@ -23,7 +23,10 @@ LAYERS = {
     "journal": ("errors home", ""),
     "envelopes": ("errors home", "cryptography"),
     "register": ("errors home journal tables", ""),
-    "issuing": ("book decisions locks envelopes errors exports filing home journal publications register statements tables telling", ""),
+    "issuing": (
+        "book revisions decisions locks envelopes errors exports filing home journal publications register statements tables telling",
+        "",
+    ),
     "outgoing": ("*", "typer"),
     "decisions": ("errors histories journal locks postclose tables", "polars"),
     "locks": ("book histories journal", ""),

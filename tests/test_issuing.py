@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import backups, filing, issuing, journalled, publications, register
+from pipelines import backups, filing, issuing, journalled, publications, register, revisions
 from pipelines import tables as t
 from pipelines.envelopes import ENVELOPE, Envelope, broken_link
 from pipelines.errors import UsageError
@@ -24,6 +24,7 @@ from pipelines.home import Home
 from pipelines.statements import Answer, Question
 from pipelines.tables import STATEMENTS
 from pipelines.warehouse import Warehouse
+from tests.conftest import closebook
 from tests.exports import january
 from tests.exports.conftest import january_book  # noqa: F401  # the fixture
 from tests.exports.forms import words_of
@@ -157,7 +158,7 @@ def test_a_missing_link_is_named(issuer: Issuer, tmp_path: Path) -> None:
     days = [instant(f"2025-01-{n:02}") for n in (10, 20, 31)]
     paths = [issuer.bundle(issuer.issue(day), tmp_path) for day in days]
     issuer.bundle(issuer.issue(entity="zeta"), tmp_path)
-    assert filing.checked([paths[2]], chain=tmp_path).said[-1] == "No link is missing between 4 statements."
+    assert filing.checked([paths[2]], chain=tmp_path).said[-1] == "No link is missing; statements: 4."
     assert filing.checked(paths).wrong == ""
     paths[1].unlink()
     wrong = filing.checked([paths[2]], chain=tmp_path).wrong
@@ -251,3 +252,35 @@ def test_a_backup_carries_what_was_issued_and_the_key(issuer: Issuer, tmp_path: 
     assert issuing.write(restored, issued.record, tmp_path / "again")[0].read_bytes() == body
     assert issuing.signer(restored).public == issuing.signer(issuer.home).public
     assert stat.S_IMODE((restored.journal / "signing.key").stat().st_mode) == 0o600
+
+
+def test_a_roll_forward_opens_with_what_was_issued_of_that_instant(issuer: Issuer, tmp_path: Path) -> None:
+    assert issuer.issue(january.OPEN).number == "ACME-2024-12/1"
+    issued = issuer.issue(since=january.OPEN)
+    files = files_of(issuer.bundle(issued, tmp_path))
+    assert "Opening agrees to No. ACME-2024-12/1: yes" in words_of(files["roll_forward.pdf"])
+    with issuing.answer_of(issuer.home, issued.record) as answer:
+        assert filing.contents(answer).items() <= files.items()
+        changed = answer.roll_forward.rows.with_columns(book_opening=pl.lit(7, t.MONEY))
+    assert revisions.opening("X/1", files, changed).startswith("agrees to No. X/1: no, ")
+    assert issuing.issued_of(issuer.journal, Question(january.CLOSE, entity="acme")) == "ACME-2025-01/1"
+    assert issuing.issued_of(issuer.journal, Question(january.CLOSE, entity="zeta")) is None
+
+
+def test_the_commands_issue_list_give_again_and_check(issuer: Issuer, tmp_path: Path) -> None:
+    home, paper = str(issuer.home.root), str(tmp_path / "paper")
+    asked = ("statement", "--home", home, "--month", "2025-01", "--entity", "acme", "--out", paper)
+    done = closebook(*asked, "--issued-by", "ann", cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "No. ACME-2025-01/1 is issued, preliminary:"), done.stderr
+    assert closebook(*asked, "--issued-by", " ", cwd=tmp_path).returncode == 2
+    assert "ACME-2025-01/1" in closebook("register", "--home", home, cwd=tmp_path).stdout
+    key = closebook("register", "--home", home, "--key", cwd=tmp_path).stdout.strip()
+    given = closebook("register", "ACME-2025-01/1", "--home", home, "--out", str(tmp_path / "again"), cwd=tmp_path).stdout.split()
+    assert [Path(path).read_bytes() for path in given] == [(tmp_path / "paper" / Path(path).name).read_bytes() for path in given]
+    done = closebook("verify", given[0], "--chain", paper, "--key", key, cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "No link is missing; statements: 1.")
+    assert "no statement" in closebook("register", "NO-2025-01/1", "--home", home, "--out", paper, cwd=tmp_path).stderr.lower()
+    draft = closebook(*asked, cwd=tmp_path)
+    assert (draft.returncode, "No. ACME-2025-01/1 was issued of this" in draft.stderr) == (0, True)
+    told = closebook("completeness", "--home", home, "--day", "2025-01-31", "--format", "json", "--out", paper, cwd=tmp_path)
+    assert Path(told.stdout.strip()).name == "all_completeness_20250201T000000Z_v1.json"

@@ -50,7 +50,8 @@ def _cover(movements: RollForward) -> Iterator[b.Block]:
     heading = movements.heading
     yield b.title("Roll-forward")
     yield b.text(f"{instant(movements.since)} <= entry < {instant(heading.as_of)}", "close")
-    yield b.text(f"From: {movements.opened}")
+    yield b.text(heading.mark.words, "strong")
+    yield b.text(f"From: {movements.opened}" + (f". Opening {heading.mark.opening}" if heading.mark.opening else ""))
     yield b.text(f"To: {heading.close}")
     yield b.text(recorded(heading))
     yield b.text(f"Scope: {scope(heading)}. Accounts: {movements.rows.height}. Entries: {movements.rows['entries'].sum()}.")

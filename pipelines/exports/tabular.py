@@ -59,6 +59,7 @@ def about(document: Document) -> Mapping[str, object]:
         return facts | {"document": "difference", "before": dict(document.before)}
     if isinstance(document, Completeness):
         return facts | {"document": "completeness", "locked": document.heading.mark.locked, "suspense": document.suspense}
+    facts |= {"opening": document.heading.mark.opening}
     return facts | {"document": "roll-forward", "from": document.since, "columns": list(document.columns)}
 
 
