@@ -157,11 +157,11 @@ class _Walker:
             walking = self._set_out(client, wanted if client.subjects_by_account else [("", None)])
             if balances:  # archived while the walks are on their way
                 yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
+            async for batch in self._come_home(walking):
+                yield batch
             with suppress(Refused):  # a key that may not see what else there is opens its own portfolio all the same
                 if told := await client.population():
                     yield self._batch("POPULATION", "", None, told[0].fetched_at, told)
-            async for batch in self._come_home(walking):
-                yield batch
             if client.subjects_by_account:
                 self._require_all_listed({a.code for a in listed})
 
