@@ -201,8 +201,8 @@ def checked(paths: Sequence[Path], chain: Path | None = None, key: str | None = 
         said += _words(envelope) if path in named else []
     if chain is None and len(named) == 1:
         return Checked("", said)
-    wrong = broken_link(envelopes)
-    return Checked(wrong, [*said, f"This differs: {wrong}" if wrong else f"No link is missing; statements: {len({e.digest for e in envelopes})}."])
+    wrong, count = broken_link(envelopes), len({e.digest for e in envelopes})
+    return Checked(wrong, [*said, f"This differs: {wrong}" if wrong else f"No link is missing; statements: {count}."])
 
 
 def _found(path: Path, pinned: str, named: bool) -> tuple[str, Envelope | None]:
