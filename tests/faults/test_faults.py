@@ -156,6 +156,13 @@ def test_an_unknown_currency_keeps_its_postings_under_a_name_nothing_maps(data: 
         same({t: f for t, f in book.facts().items() if t != "openings"}, calm)
 
 
+def test_trouble_with_what_else_exists_at_the_venue_loses_no_history(data: Path, calm: Facts, tmp_path: Path) -> None:
+    with venues(data, '[[failure]]\npath = "/profiles"\ntimes = 0') as sandbox, house(tmp_path, sandbox.config_text()) as book:
+        assert set(book.run()) == {"desk"}
+        assert sandbox.faults_met["failure"] > 0
+        same(book.facts(), calm)
+
+
 def test_an_accounts_list_that_comes_empty_is_not_an_empty_book(data: Path, calm: Facts, tmp_path: Path) -> None:
     with venues(data) as sandbox, house(tmp_path, sandbox.config_text()) as book:
         book.run()
