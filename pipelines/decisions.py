@@ -13,7 +13,7 @@ from pipelines.histories import Reader
 from pipelines.journal import Journal, Record
 from pipelines.locks import Lock, locks
 from pipelines.postclose import Kept, changed_since, cumulative, post_close, undecided
-from pipelines.tables import CLOSED_DAYS, DAILY_VALUES, PUBLICATIONS
+from pipelines.tables import CLOSED_DAYS, DAILY_VALUES, POST_CLOSE_ITEMS, PUBLICATIONS
 
 EXCEPTIONS = ("BREAK", "TIE_OUT", "NOT_TIED_OUT", "OPENING", "SUSPENSE", "NOT_CONFIGURED")
 """Matters that must be resolved or accepted before a lock."""
@@ -128,19 +128,21 @@ def objections(journal: Journal, source: Reader, days: pl.DataFrame) -> Iterable
 def issues(journal: Journal, source: Reader, known_at: datetime | None = None) -> pl.DataFrame:
     """The inbox, with what was accepted since the publication was made, up to an instant."""
     found = source.sql("SELECT * FROM issues ORDER BY matter, portfolio, native_code, since, issue")
-    accepted = {r.words["subject"]: (r.by, r.words["reason"]) for r in journal.records("ACCEPTANCE", known_at=known_at)}
-    told = [{subject: said[n] for subject, said in accepted.items()} for n in (0, 1)]
-    by, because = (pl.col("issue").replace_strict(t, default=None, return_dtype=pl.String) for t in told)
+    accepted = {r.words["subject"]: (r.by, r.words["reason"]) for r in journal.records("ACCEPTANCE", "DISPOSITION", known_at=known_at)}
+    words = [{subject: said[n] for subject, said in accepted.items()} for n in (0, 1)]
+    by, because = (pl.col("issue").replace_strict(w, default=None, return_dtype=pl.String) for w in words)
     assigned = {r.words["subject"]: r.words["owner"] for r in journal.records("ASSIGNMENT", known_at=known_at)}
     owner = pl.coalesce(pl.col("issue").replace_strict(assigned, default=None, return_dtype=pl.String), "owner")
-    return found.with_columns(owner=owner, accepted_by=by, accepted_because=because).with_columns(
-        state=pl.when(pl.col("accepted_by").is_null()).then(pl.lit("OPEN")).otherwise(pl.lit("ACCEPTED"))
-    )
+    done = pl.when(pl.col("matter") == "POST_CLOSE").then(pl.lit("CARRIED")).otherwise(pl.lit("ACCEPTED"))
+    told = found.with_columns(owner=owner, accepted_by=by, accepted_because=because)
+    return told.with_columns(state=pl.when(pl.col("accepted_by").is_null()).then(pl.lit("OPEN")).otherwise(done))
 
 
 def accept(journal: Journal, source: Reader, issue: str, by: str, reason: str, at: datetime) -> Record:
     """Accept an issue as it stands; one that changes is another issue."""
     _require_issue(journal, source, issue)
+    if issue in source.read(POST_CLOSE_ITEMS)["item"]:
+        raise UsageError(f"{issue} is a post-close item.", "`closebook carry` leaves the locked days, `closebook revise` makes them anew.")
     return journal.append("ACCEPTANCE", by, {"subject": issue, "reason": reason}, at)
 
 

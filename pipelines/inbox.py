@@ -46,6 +46,8 @@ def issues(
     home: HomeOption = None,
 ) -> None:
     """The inbox: what stands between the book and a lock, and what would resolve it."""
+    import polars as pl
+
     from pipelines import decisions, postclose, publications
 
     house = home_of(home)
@@ -54,7 +56,8 @@ def issues(
         calendars = newest.sql("SELECT calendar FROM calendars ORDER BY calendar")["calendar"]
         later = {calendar: postclose.post_close(_journal(house), newest, _kept(house), calendar) for calendar in calendars}
         sums = {calendar: postclose.cumulative(_journal(house), newest, calendar, frame) for calendar, frame in later.items()}
-    listed = found if everything else found.filter(state="OPEN")
+    standing = found.filter(pl.col("matter") != "POST_CLOSE")  # those are told below, as of now
+    listed = standing if everything else standing.filter(state="OPEN")
     _print(listed.select(ISSUES))
     print(f"{listed.height} listed, {found.filter(state='ACCEPTED').height} accepted.")
     for calendar, frame in later.items():

@@ -15,7 +15,8 @@ from pipelines.histories import Reader
 from pipelines.journal import Journal
 from pipelines.locks import Lock, locks
 from pipelines.stages import exact
-from pipelines.tables import DAY, MONEY, TEXT
+from pipelines.tables import CALENDARS, DAY, INSTANT, MONEY, POST_CLOSE_ITEMS, TEXT
+from pipelines.warehouse import Warehouse
 
 Kept = Callable[[int], AbstractContextManager[Reader]]
 """A publication by its number."""
@@ -39,6 +40,16 @@ _ITEM = pl.Schema(
         "currency_now": TEXT,
     }
 )
+
+
+def note(warehouse: Warehouse, journal: Journal, kept: Kept) -> None:
+    """Bring the table of items up to what is known now."""
+    known = dict(warehouse.read(POST_CLOSE_ITEMS).select("item", "recorded_at").iter_rows())
+    calendars = warehouse.read(CALENDARS)["calendar"].sort()
+    found = [post_close(journal, warehouse, kept, name).with_columns(calendar=pl.lit(name, TEXT)) for name in calendars]
+    with warehouse.commit("post-close items") as commit:
+        first_seen = pl.col("item").replace_strict(known, default=commit.recorded_at, return_dtype=INSTANT)
+        commit.replace(POST_CLOSE_ITEMS, pl.concat(found).with_columns(recorded_at=first_seen))
 
 
 def post_close(journal: Journal, source: Reader, kept: Kept, calendar: str) -> pl.DataFrame:

@@ -525,6 +525,31 @@ DECISIONS = Table(
     ),
     may_be_empty="nobody has decided anything yet",
 )
+POST_CLOSE_ITEMS = Table(
+    "post_close_items",
+    "What a locked day would show of one account if it were not locked: the newest locked day on which it differs, and its exact effect.",
+    ("calendar", "item"),
+    (
+        Column("item", TEXT, "what `carry` takes; an effect that changes is another item"),
+        Column("calendar", TEXT, "whose days"),
+        Column("locked_day", DAY, "the newest locked day on which it differs"),
+        Column("portfolio", TEXT, "whose"),
+        Column("native_code", TEXT, "of which account"),
+        Column("balance", MONEY, "as locked", null=True),
+        Column("balance_now", MONEY, "as known now", null=True),
+        Column("balance_change", MONEY, "the one less the other"),
+        Column("price", MONEY, "as locked", null=True),
+        Column("price_now", MONEY, "as known now", null=True),
+        Column("value", MONEY, "as locked", null=True),
+        Column("value_now", MONEY, "as known now", null=True),
+        Column("value_change", MONEY, "the one less the other"),
+        Column("currency", TEXT, "of the value as locked", null=True),
+        Column("currency_now", TEXT, "of the value as known now", null=True),
+        Column("carried_by", TEXT, "who carried it into the open period; null: nobody decided yet", null=True),
+        _recorded(),
+    ),
+    may_be_empty="no day is locked, or nothing came to be known of locked days",
+)
 STATEMENTS = Table(
     "statements",
     "One issued statement, as the journal has it; its bytes lie in the journal under their hash.",
@@ -640,7 +665,7 @@ TABLES = {
         PUBLICATIONS, PORTFOLIOS, ACCOUNTS, PAST_LABELS, CALENDARS, POLICIES, TOLERANCES, OPENINGS, PULLS, PAGES, POSTINGS,
         CHAIN_BREAKS, TIE_OUTS, COMPLETENESS, TRANSFERS,
         SUSPENSE, VENUE_CODES, VENUE_PORTFOLIOS, VENUE_BALANCES, PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS,
-        DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, ADJUSTMENTS, STATEMENTS, DIRTY, COMMITS, CHECK_RESULTS,
+        DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, ADJUSTMENTS, POST_CLOSE_ITEMS, STATEMENTS, DIRTY, COMMITS, CHECK_RESULTS,
     )
 }  # fmt: skip
 """Every table by name, in the order a reader meets them."""

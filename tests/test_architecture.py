@@ -30,7 +30,7 @@ LAYERS = {
     "outgoing": ("*", "typer"),
     "decisions": ("errors histories journal locks postclose tables", "polars"),
     "locks": ("book histories journal", ""),
-    "postclose": ("histories journal locks stages tables", "polars"),
+    "postclose": ("histories journal locks stages tables warehouse", "polars"),
     "inbox": ("*", "polars typer"),
     "warehouse": ("errors tables", "duckdb polars pyarrow"),
     "publications": ("errors home journal tables warehouse", "duckdb polars"),

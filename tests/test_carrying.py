@@ -90,6 +90,22 @@ def test_a_carried_item_stands_in_a_column_of_its_own_and_the_opening_is_what_wa
             assert verified(answer, tmp_path) == ""
 
 
+def test_what_came_after_the_lock_stands_in_the_published_inbox_until_it_is_revised(tmp_path: Path) -> None:
+    asked = "SELECT issue, portfolio, native_code, amount, state, accepted_by FROM issues WHERE matter = 'POST_CLOSE'"
+    with told_late(tmp_path) as (home, journal, house, newest):
+        kept = partial(publications.version, home)
+        [item] = postclose.post_close(journal, newest, kept, "utc")["item"]
+        assert newest.sql(asked).rows() == [(item, "desk", "BTC", D("-0.05"), "OPEN", None)]
+        with pytest.raises(UsageError, match="is a post-close item"):
+            decisions.accept(journal, newest, item, "cat", "so what", NOW)
+        decisions.carry(journal, newest, kept, item, "cat", "immaterial", NOW)
+        with published(home, house) as later:
+            assert later.sql(asked).rows() == [(item, "desk", "BTC", D("-0.05"), "CARRIED", "cat")]
+            decisions.revise(journal, later, kept, "utc", LAST, "cat", "the auditor asked", NOW)
+        with published(home, house) as revised:
+            assert revised.sql(asked).is_empty()
+
+
 def balance_now(newest: Publication) -> object:
     rows = book.at(newest, CLOSING).rows
     return rows.filter(native_code="BTC")["balance"][0]

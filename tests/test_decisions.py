@@ -30,7 +30,9 @@ NOW = instant("2026-01-01")
 
 @contextmanager
 def published(home: Home, book: House) -> Iterator[Publication]:
-    journalled.bring_in(book.warehouse, Journal(home.journal))
+    journal = Journal(home.journal)
+    journalled.bring_in(book.warehouse, journal)
+    postclose.note(book.warehouse, journal, partial(publications.version, home))
     (home.published / "versions").mkdir(parents=True, exist_ok=True)
     publications.publish(home, publications.build(home, book.warehouse, START.date(), None), keep=1)
     with publications.newest(home) as newest:

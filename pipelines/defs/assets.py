@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from pipelines import closing, filing, publications, quality, reach, tables
+from pipelines import closing, filing, postclose, publications, quality, reach, tables
 from pipelines.defs import newest
 from pipelines.defs.days import DAYS, report_days
 from pipelines.defs.resources import OpenBook
@@ -103,6 +104,7 @@ def candidate(context: dg.AssetExecutionContext, book: Book) -> Iterator[dg.Mate
         context.log.info("Nothing changed since the last publication.")
         return
     began = monotonic()
+    postclose.note(book.warehouse, Journal(book.home.journal), partial(publications.version, book.home))
     built = publications.build(book.home, book.warehouse, book.config.book.start, book.config.book.end)
     made = {"bytes": built.path.stat().st_size, "seconds": monotonic() - began}
     yield dg.MaterializeResult(metadata=made | {"publication_id": built.publication_id, "path": dg.MetadataValue.path(built.path)})

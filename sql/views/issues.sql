@@ -22,6 +22,10 @@ WITH named AS (
     SELECT 'cryptofuse' AS venue, unnest([
         'deposit', 'withdrawal', 'fee', 'to_sub', 'to_master'
     ]) AS event_type
+), later AS (
+    SELECT i.*, c.as_of, i.balance_change::VARCHAR || ' units, ' || i.value_change::VARCHAR || ' ' || coalesce(i.currency_now, i.currency, '')
+        AS effect
+    FROM post_close_items AS i LEFT JOIN closed_days AS c ON c.calendar = i.calendar AND c.day = i.locked_day
 ), found AS (
     SELECT 'BREAK' AS matter, n.portfolio, n.native_code, b.since, b.until, b.missing AS amount, b.recorded_at AS first_seen,
         lower(b.kind) || ': two entries do not explain each other' AS says,
@@ -57,6 +61,10 @@ WITH named AS (
     WHERE portfolio IS NULL
     GROUP BY venue, venue_id, name
     UNION ALL
+    SELECT 'POST_CLOSE', portfolio, native_code, as_of, NULL, balance_change, recorded_at,
+        locked_day::VARCHAR || ' is locked and would show another number now: ' || effect, '`closebook carry`, or `closebook revise`', item
+    FROM later
+    UNION ALL
     SELECT 'STALE', portfolio, NULL, min(read_through), max(as_of), NULL, coalesce(min(read_through), max(as_of)),
         count(DISTINCT native_code)::VARCHAR || ' accounts are not read through the newest cut-off', 'a pull that succeeds',
         concat_ws('|', 'STALE', portfolio)
@@ -87,18 +95,20 @@ WITH named AS (
     FROM (FROM newest QUALIFY row_number() OVER (PARTITION BY portfolio, native_code ORDER BY as_of DESC, calendar) = 1)
     WHERE asset IS NOT NULL AND balance <> 0 AND price IS NULL
     GROUP BY asset, reason
+), numbered AS (
+    SELECT CASE WHEN matter = 'POST_CLOSE' THEN key ELSE left(md5(key), 8) END AS issue, * FROM found
+), decided AS (
+    SELECT subject, arg_max(decided_by, recorded_at) AS decided_by, arg_max(reason, recorded_at) AS reason
+    FROM decisions WHERE kind IN ('ACCEPTANCE', 'DISPOSITION') GROUP BY subject
+), assigned AS (
+    SELECT subject, arg_max(owner, recorded_at) AS owner FROM decisions WHERE kind = 'ASSIGNMENT' GROUP BY subject
 )
 SELECT
-    left(md5(key), 8) AS issue, f.matter, p.entity, p.venue, f.portfolio, f.native_code, f.since, f.until, f.amount, f.says, f.first_seen,
-    date_diff('day', f.first_seen, (SELECT max(built_at) FROM publications)) AS age_days,
-    coalesce(
-        (SELECT arg_max(a.owner, a.recorded_at) FROM decisions AS a WHERE a.kind = 'ASSIGNMENT' AND a.subject = left(md5(key), 8)), p.owner
-    ) AS owner,
-    CASE WHEN d.subject IS NULL THEN 'OPEN' ELSE 'ACCEPTED' END AS state, d.decided_by AS accepted_by, d.reason AS accepted_because,
-    f.resolved_by
-FROM found AS f
+    f.issue, f.matter, p.entity, p.venue, f.portfolio, f.native_code, f.since, f.until, f.amount, f.says, f.first_seen,
+    date_diff('day', f.first_seen, (SELECT max(built_at) FROM publications)) AS age_days, coalesce(a.owner, p.owner) AS owner,
+    CASE WHEN d.subject IS NULL THEN 'OPEN' WHEN f.matter = 'POST_CLOSE' THEN 'CARRIED' ELSE 'ACCEPTED' END AS state,
+    d.decided_by AS accepted_by, d.reason AS accepted_because, f.resolved_by
+FROM numbered AS f
 LEFT JOIN portfolios AS p USING (portfolio)
-LEFT JOIN (
-    SELECT subject, arg_max(decided_by, recorded_at) AS decided_by, arg_max(reason, recorded_at) AS reason
-    FROM decisions WHERE kind = 'ACCEPTANCE' GROUP BY subject
-) AS d ON d.subject = left(md5(key), 8)
+LEFT JOIN decided AS d ON d.subject = f.issue
+LEFT JOIN assigned AS a ON a.subject = f.issue

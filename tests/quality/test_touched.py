@@ -35,7 +35,7 @@ def test_the_third_day_passes_little_is_looked_at_and_what_marks_the_book_is_tol
     assert found["accounts_code_unique"].looked_at == 6
     assert {f.rule.since for f in found.values() if f.rule.weight == "BLOCK"} == {RECORDED}
     marked = {name: f.violations for name, f in found.items() if not f.passed}
-    assert marked == {"accounts_unmapped": 1, "accounts_opening_unknown": 2, "daily_values_unpriced": 4}
+    assert marked == {"accounts_unmapped": 1, "accounts_opening_unknown": 2, "daily_values_unpriced": 4, "completeness_inbox": 5}
 
 
 @pytest.mark.parametrize(

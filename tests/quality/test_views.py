@@ -105,7 +105,7 @@ def test_the_inbox_lists_what_is_the_matter_and_what_would_resolve_it(ask):
 
 
 def test_the_inbox_knows_the_types_that_the_roll_forward_knows(ask):
-    told = (SQL / "views" / "issues.sql").read_text().partition("known_types AS")[2].partition("), found AS")[0]
+    told = (SQL / "views" / "issues.sql").read_text().partition("known_types AS")[2].partition("), later AS")[0]
     known = ask("SELECT venue, event_type FROM (" + told.partition("\n")[2] + ")")
     assert sorted(known) == sorted((venue, word) for venue, words in EVENT_COLUMNS.items() for word in words)
 
