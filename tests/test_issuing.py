@@ -37,6 +37,17 @@ def issuer(tmp_path: Path, january_book: Path) -> Issuer:  # noqa: F811
     return Issuer(tmp_path / "home", january_book)
 
 
+@pytest.fixture
+def paper() -> None:
+    """Asked for by a test that reads what is printed; the others do without, and are quick."""
+
+
+@pytest.fixture(autouse=True)
+def _quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "paper" not in request.fixturenames:
+        monkeypatch.setattr(filing, "_printed", lambda document: b"%PDF of a test")
+
+
 def files_of(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
@@ -60,7 +71,7 @@ def test_numbers_say_whose_of_when_and_which_version(issuer: Issuer, monkeypatch
         number(known_at=january.CLOSE)
 
 
-def test_a_state_is_that_of_its_day_and_stands_on_every_form(issuer: Issuer, tmp_path: Path) -> None:
+def test_a_state_is_that_of_its_day_and_stands_on_every_form(issuer: Issuer, tmp_path: Path, paper: None) -> None:
     states = [issuer.issue(as_of).record.words["state"] for as_of in (january.CLOSE + timedelta(hours=1), january.CLOSE)]
     issuer.lock()
     final = issuer.issue()
@@ -88,7 +99,7 @@ def test_asked_for_again_the_stored_bytes_are_the_answer(issuer: Issuer, tmp_pat
         issuer.bundle(again, tmp_path)
 
 
-def test_rendered_again_from_its_record_it_has_the_same_bytes(issuer: Issuer, tmp_path: Path) -> None:
+def test_rendered_again_from_its_record_it_has_the_same_bytes(issuer: Issuer, tmp_path: Path, paper: None) -> None:
     issuer.lock()
     issued = issuer.issue(since=january.OPEN)
     with issuing.answer_of(issuer.home, issued.record) as answer:
@@ -207,7 +218,7 @@ LATE = """
 """
 
 
-def test_a_revision_says_what_changed_and_why(issuer: Issuer, tmp_path: Path) -> None:
+def test_a_revision_says_what_changed_and_why(issuer: Issuer, tmp_path: Path, paper: None) -> None:
     issuer.lock()
     first = issuer.bundle(issuer.issue(), tmp_path)
     kept = first.read_bytes()
@@ -254,7 +265,7 @@ def test_a_backup_carries_what_was_issued_and_the_key(issuer: Issuer, tmp_path: 
     assert stat.S_IMODE((restored.journal / "signing.key").stat().st_mode) == 0o600
 
 
-def test_a_roll_forward_opens_with_what_was_issued_of_that_instant(issuer: Issuer, tmp_path: Path) -> None:
+def test_a_roll_forward_opens_with_what_was_issued_of_that_instant(issuer: Issuer, tmp_path: Path, paper: None) -> None:
     assert issuer.issue(january.OPEN).number == "ACME-2024-12/1"
     issued = issuer.issue(since=january.OPEN)
     files = files_of(issuer.bundle(issued, tmp_path))
