@@ -223,8 +223,7 @@ class Warehouse(Reading):
         self._given: datetime | None = None
         with duckdb_errors(path):
             self._open()
-            for table in TABLES.values():
-                self._con.execute(table.ddl())
+            self._con.execute(";\n".join(["BEGIN", *(table.ddl() for table in TABLES.values()), "COMMIT"]))
         self._require_contracts()
 
     def _open(self) -> None:
@@ -232,9 +231,10 @@ class Warehouse(Reading):
         self._con.execute("SET TimeZone = 'UTC'")
 
     def _require_contracts(self) -> None:
+        found = self.sql("SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY table_name")
+        columns = dict(found.iter_rows())
         for table in TABLES.values():
-            columns = self.sql(f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{table.name}' AND NOT internal")
-            if set(columns["column_name"]) != set(table.schema):
+            if set(columns[table.name]) != set(table.schema):
                 self._con.close()
                 raise Outdated(f"The table {table.name} of {self.path} is of another version's form.", REBUILT)
 
