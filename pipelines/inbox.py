@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +15,9 @@ from pipelines.options import ConfigOption, HomeOption, day_of, home_of, instant
 if TYPE_CHECKING:
     import polars as pl
 
-    from pipelines.home import Home
     from pipelines.journal import Journal
     from pipelines.postclose import Kept
+    from pipelines.publications import Publication
 
 app = typer.Typer()
 
@@ -48,14 +51,13 @@ def issues(
     """The inbox: what stands between the book and a lock, and what would resolve it."""
     import polars as pl
 
-    from pipelines import decisions, postclose, publications
+    from pipelines import decisions, postclose
 
-    house = home_of(home)
-    with publications.newest(house) as newest:
-        found = decisions.issues(_journal(house), newest)
+    with _desk(home) as (journal, newest, kept):
+        found = decisions.issues(journal, newest)
         calendars = newest.sql("SELECT calendar FROM calendars ORDER BY calendar")["calendar"]
-        later = {calendar: postclose.post_close(_journal(house), newest, _kept(house), calendar) for calendar in calendars}
-        sums = {calendar: postclose.cumulative(_journal(house), newest, calendar, frame) for calendar, frame in later.items()}
+        later = {calendar: postclose.post_close(journal, newest, kept, calendar) for calendar in calendars}
+        sums = {calendar: postclose.cumulative(journal, newest, calendar, frame) for calendar, frame in later.items()}
     standing = found.filter(pl.col("matter") != "POST_CLOSE")  # those are told below, as of now
     listed = standing if everything else standing.filter(state="OPEN")
     _print(listed.select(ISSUES))
@@ -77,11 +79,10 @@ def accept(
     home: HomeOption = None,
 ) -> None:
     """Accept an issue as it stands, with a name and a reason."""
-    from pipelines import decisions, publications
+    from pipelines import decisions
 
-    house = home_of(home)
-    with publications.newest(house) as newest:
-        record = decisions.accept(_journal(house), newest, issue, said(by, "--by"), said(reason, "--reason"), _now())
+    with _desk(home) as (journal, newest, _):
+        record = decisions.accept(journal, newest, issue, *_signed(by, reason))
     print(f"Accepted {issue}: {record.name}")
 
 
@@ -95,13 +96,11 @@ def assign(
     home: HomeOption = None,
 ) -> None:
     """Say who is to resolve an issue; without it, the owner of its portfolio in the configuration."""
-    from pipelines import decisions, publications
+    from pipelines import decisions
 
-    house = home_of(home)
-    with publications.newest(house) as newest:
-        owner = said(to, "--to")
-        decisions.assign(_journal(house), newest, issue, owner, said(by, "--by"), said(reason, "--reason"), _now())
-    print(f"{issue} is {owner}'s.")
+    with _desk(home) as (journal, newest, _):
+        decisions.assign(journal, newest, issue, said(to, "--to"), *_signed(by, reason))
+    print(f"{issue} is {to}'s.")
 
 
 @app.command()
@@ -118,15 +117,13 @@ def adjust(
     home: HomeOption = None,
 ) -> None:
     """Note what an account holds beside what its venue reports: no balance changes, the roll-forward has a column for it."""
-    from pipelines import publications
     from pipelines.adjusting import Adjustment, adjust, amount_of, resting_on
 
-    house = home_of(home)
-    words = {"--approver": approver, "--reason": reason, "--document": document}
-    approved, why, paper = (said(text, option) for option, text in words.items())
-    made = Adjustment(portfolio, code, instant_of(at, "--at"), amount_of(amount), approved, why, resting_on(paper))
-    with publications.newest(house) as newest:
-        record = adjust(_journal(house), newest, made, said(by, "--by"), _now())
+    who, why, now = _signed(by, reason)
+    approved, paper = said(approver, "--approver"), resting_on(said(document, "--document"))
+    made = Adjustment(portfolio, code, instant_of(at, "--at"), amount_of(amount), approved, why, paper)
+    with _desk(home) as (journal, newest, _):
+        record = adjust(journal, newest, made, who, now)
     print(f"Adjusted {portfolio} {code} by {amount}: {record.name}. `closebook run` publishes it.")
 
 
@@ -140,12 +137,10 @@ def lock(
     home: HomeOption = None,
 ) -> None:
     """Lock every day through this one as it is known now; later knowledge no longer changes what they show."""
-    from pipelines import decisions, publications
+    from pipelines import decisions
 
-    house = home_of(home)
-    with publications.newest(house) as newest:
-        who, why = said(by, "--by"), said(reason, "--reason")
-        record = decisions.lock(_journal(house), newest, _kept(house), calendar, day_of(through), who, why, _now())
+    with _desk(home) as (journal, newest, kept):
+        record = decisions.lock(journal, newest, kept, calendar, day_of(through), *_signed(by, reason))
     print(f"Locked {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
 
 
@@ -159,20 +154,10 @@ def revise(
     home: HomeOption = None,
 ) -> None:
     """Lock the same days again as they are known now; what was issued stays, the next statement is a new version."""
-    from pipelines import decisions, publications
+    from pipelines import decisions
 
-    house = home_of(home)
-    with publications.newest(house) as newest:
-        record = decisions.revise(
-            _journal(house),
-            newest,
-            _kept(house),
-            calendar,
-            day_of(through),
-            said(by, "--by"),
-            said(reason, "--reason"),
-            _now(),
-        )
+    with _desk(home) as (journal, newest, kept):
+        record = decisions.revise(journal, newest, kept, calendar, day_of(through), *_signed(by, reason))
     print(f"Revised {record.words['first']} through {through} as known at {record.words['known_at']}: {record.name}")
 
 
@@ -185,11 +170,10 @@ def carry(
     home: HomeOption = None,
 ) -> None:
     """Leave a locked day as it is: its post-close item belongs to the open period."""
-    from pipelines import decisions, publications
+    from pipelines import decisions
 
-    house = home_of(home)
-    with publications.newest(house) as newest:
-        record = decisions.carry(_journal(house), newest, _kept(house), item, said(by, "--by"), said(reason, "--reason"), _now())
+    with _desk(home) as (journal, newest, kept):
+        record = decisions.carry(journal, newest, kept, item, *_signed(by, reason))
     print(f"Carried {item}: {record.name}")
 
 
@@ -204,8 +188,9 @@ def reopen(
 ) -> None:
     """Open locked days again, from this one on."""
     from pipelines import decisions
+    from pipelines.journal import Journal
 
-    record = decisions.reopen(_journal(home_of(home)), calendar, day_of(day), said(by, "--by"), said(reason, "--reason"), _now())
+    record = decisions.reopen(Journal(home_of(home).journal), calendar, day_of(day), *_signed(by, reason))
     print(f"Open again from {day} on: {record.name}")
 
 
@@ -217,30 +202,29 @@ def month(
     home: HomeOption = None,
 ) -> None:
     """The month's closing checklist: closed, priced, proved, accepted, locked, changed since."""
-    from pipelines import decisions, publications
+    from pipelines import decisions
 
-    house = home_of(home)
-    with publications.newest(house) as newest:
-        for done, said in decisions.checklist(_journal(house), newest, _kept(house), calendar, day_of(f"{which}-01")):
-            print(f"{'done' if done else 'OPEN'}  {said}")
-
-
-def _journal(home: Home) -> Journal:
-    from pipelines.journal import Journal
-
-    return Journal(home.journal)
+    with _desk(home) as (journal, newest, kept):
+        for done, words in decisions.checklist(journal, newest, kept, calendar, day_of(f"{which}-01")):
+            print(f"{'done' if done else 'OPEN'}  {words}")
 
 
-def _kept(home: Home) -> Kept:
+@contextmanager
+def _desk(path: Path | None) -> Iterator[tuple[Journal, Publication, Kept]]:
+    """What is decided on: the journal, the newest publication, and any that is kept."""
     from functools import partial
 
     from pipelines import publications
+    from pipelines.journal import Journal
 
-    return partial(publications.version, home)
+    home = home_of(path)
+    with publications.newest(home) as newest:
+        yield Journal(home.journal), newest, partial(publications.version, home)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _signed(by: str, reason: str) -> tuple[str, str, datetime]:
+    """Who decides, why, and when."""
+    return said(by, "--by"), said(reason, "--reason"), datetime.now(UTC)
 
 
 def _print(frame: pl.DataFrame) -> None:
