@@ -26,6 +26,13 @@ from pipelines.warehouse import Commit, Warehouse
 
 CONFIGURATION = "configuration"
 """What the commits are called."""
+_LOCKED = """
+    SELECT DISTINCT calendar FROM decisions AS l WHERE kind = 'LOCK' AND NOT EXISTS (
+        SELECT 1 FROM decisions AS r WHERE r.kind = 'REOPEN' AND r.calendar = l.calendar AND r.recorded_at > l.recorded_at
+            AND r.day <= (SELECT min(day) FROM closed_days AS c WHERE c.calendar = l.calendar)
+    )
+"""
+"""Calendars of which a day is locked."""
 
 
 def configure(warehouse: Warehouse, config: Config, at: datetime | None = None, last: Callable[[Commit], object] | None = None) -> None:
@@ -75,10 +82,11 @@ def _calendars(warehouse: Warehouse, commit: Commit, config: Config) -> None:
             "Leave it as it was, and give the new one a new name.",
         )
     dropped = closed.join(wanted, on="calendar", how="anti")["calendar"]
-    locked = warehouse.sql("SELECT DISTINCT calendar FROM decisions WHERE kind = 'LOCK'")["calendar"]
+    locked = warehouse.sql(_LOCKED)["calendar"]
     if held := sorted(set(dropped) & set(locked)):
         raise ConfigError(
-            f"Days of the calendar {held[0]} are locked, and the configuration no longer names it.", "Name it again in [book] calendars."
+            f"Days of the calendar {held[0]} are locked, and the configuration no longer names it.",
+            "Name it again in [book] calendars, or `closebook reopen` its days first.",
         )
     commit.replace(CALENDARS, wanted)
     for name in dropped:

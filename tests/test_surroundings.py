@@ -106,6 +106,11 @@ def test_a_calendar_with_locked_days_cannot_be_dropped(tmp_path: Path) -> None:
         sandbox.config_text = lambda: plain  # type: ignore[method-assign]
         with house(tmp_path, sandbox) as book, pytest.raises(ConfigError, match="calendar tokyo are locked"):
             book.run()
+        with house(tmp_path, sandbox) as book:
+            journal.append("REOPEN", "controller", {"calendar": "tokyo", "day": "2025-01-01", "reason": "dropped"}, datetime.now(UTC))
+            journalled.bring_in(book.warehouse, journal)
+            book.run()
+            assert set(book.table(CLOSED_DAYS)["calendar"]) == {"utc"}
 
 
 def test_what_was_moved_between_portfolios_is_matched_again_when_one_changes_hands(tmp_path: Path) -> None:
