@@ -22,6 +22,7 @@ from pipelines.config import kinds
 DOCS = Path(__file__).parent
 BY_HAND = "<!-- Written by `make docs`; what stands here is changed in {source}. -->\n"
 PLAIN = {
+    Path: "path",
     str: "text",
     int: "whole number",
     float: "number",

@@ -5,7 +5,7 @@ Nothing is written here and nobody is asked; which days must be closed is said b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import polars as pl
@@ -15,10 +15,10 @@ from pipelines.errors import UsageError
 from pipelines.facts import Facts
 from pipelines.histories import Reader
 from pipelines.stages import days as day_stage
-from pipelines.stages import statements, valuations
-from pipelines.tables import CALENDARS, PUBLICATIONS
+from pipelines.stages import known, reporting, statements, valuations
+from pipelines.tables import CALENDARS, PUBLICATIONS, RATES
 
-__all__ = ["Facts", "Reader", "Snapshot", "at", "calendars_of", "instant_of", "newest_instants"]
+__all__ = ["Facts", "Reader", "Snapshot", "at", "calendars_of", "instant_of", "newest_instants", "reported"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Snapshot:
 
     def subtotals(self) -> pl.DataFrame:
         return statements.subtotals(self.rows.lazy()).collect()
+
+    def in_reporting_currency(self) -> pl.DataFrame:
+        """Of a book that was `reported`."""
+        return reporting.in_reporting_currency(self.rows)
 
     def unpriced(self) -> pl.DataFrame:
         return statements.unpriced(self.rows.lazy()).collect()
@@ -55,6 +59,16 @@ def at(
     values = valuations.daily_values(balances.lazy(), priced.lazy(), facts.accounts)
     rows = statements.by_portfolio(balances.lazy(), values, priced.lazy(), facts.accounts, asked)
     return Snapshot(as_of, asked, about["publication_id"], rows.collect())
+
+
+def reported(source: Reader, found: Snapshot) -> Snapshot:
+    """The same book with each value told in the reporting currency beside its own."""
+    rates = known.facts(source.read(RATES).lazy(), found.known_at)
+    if rates.limit(1).collect().is_empty():
+        raise UsageError("This book knows no rates.", "Configure [book] reporting_currency and [[rates]], then run again.")
+    currencies = found.rows["currency"].drop_nulls().unique().sort().to_list()
+    told = reporting.daily_rates(rates, day_stage.instant(found.as_of).lazy(), currencies)
+    return replace(found, rows=reporting.beside(found.rows.lazy(), told).collect())
 
 
 def _require(source: Reader, kind: str, name: str | None) -> None:

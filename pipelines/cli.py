@@ -82,13 +82,16 @@ def snapshot(
     portfolio: PortfolioOption = None,
     by: By = "portfolio",
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
+    reporting: Annotated[bool, typer.Option("--reporting", help="Values in the reporting currency too, with rate and date.")] = False,
     config: ConfigOption = None,
     home: HomeOption = None,
 ) -> None:
     """The book at any second, from the newest publication."""
     from pipelines import filing, screen
 
-    found = _snapshot(home, as_of, day, calendar, known_at, portfolio)
+    if reporting and by != "portfolio":
+        raise UsageError("--reporting tells the value of each account.", "Leave --by out.")
+    found = _snapshot(home, as_of, day, calendar, known_at, portfolio, reporting)
     if form == "table":
         screen.show_book(found, by)
     else:
@@ -230,12 +233,19 @@ def version() -> None:
 
 
 def _snapshot(
-    home: Path | None, as_of: str | None, day: str | None, calendar: str, known_at: str | None, portfolio: str | None
+    home: Path | None,
+    as_of: str | None,
+    day: str | None,
+    calendar: str,
+    known_at: str | None,
+    portfolio: str | None,
+    reporting: bool = False,
 ) -> Snapshot:
     from pipelines import book
 
     with _telling(home, as_of, day, calendar, known_at) as (told, moment, known):
-        return book.at(told, moment, known, portfolio)
+        found = book.at(told, moment, known, portfolio)
+        return book.reported(told, found) if reporting else found
 
 
 @contextmanager

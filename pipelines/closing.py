@@ -18,18 +18,20 @@ from pipelines.facts import Facts
 from pipelines.histories import Reader, among
 from pipelines.pieces import Closed, Piece, write
 from pipelines.stages import days as day_stage
-from pipelines.stages import ledger, valuations
+from pipelines.stages import ledger, reporting, valuations
 from pipelines.tables import (
     ACCOUNTS,
     CALENDARS,
     CLOSED_DAYS,
     DAILY_BALANCES,
     DAILY_PRICES,
+    DAILY_RATES,
     DAILY_VALUES,
     DIRTY,
     INSTANT,
     INT,
     PULLS,
+    RATES,
     TEXT,
 )
 from pipelines.warehouse import Commit, Warehouse
@@ -204,7 +206,18 @@ def _done(warehouse: Warehouse, commit: Commit, days: pl.DataFrame) -> None:
     closed = warehouse.read(CLOSED_DAYS)
     new = days.join(closed, on=["calendar", "day"], how="anti").select("calendar", "day", "as_of")
     commit.insert(CLOSED_DAYS, new.with_columns(touched_at=pl.lit(commit.recorded_at, INSTANT)))
+    _rate(warehouse, commit)
     _clean(warehouse, commit, days)
+
+
+def _rate(warehouse: Warehouse, commit: Commit) -> None:
+    """The rates of all closed days: few rows, of which those that differ are written."""
+    rates = warehouse.read(RATES, "retired_at IS NULL")
+    if rates.is_empty() and warehouse.empty(DAILY_RATES):
+        return
+    currencies = warehouse.sql("SELECT DISTINCT currency FROM daily_prices WHERE currency IS NOT NULL ORDER BY currency")["currency"]
+    days = warehouse.read(CLOSED_DAYS).lazy()
+    commit.replace(DAILY_RATES, reporting.daily_rates(rates.lazy(), days, currencies.to_list()).collect())
 
 
 def _clean(warehouse: Warehouse, commit: Commit, days: pl.DataFrame) -> None:

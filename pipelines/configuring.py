@@ -17,6 +17,7 @@ from pipelines.tables import (
     CLOSED_DAYS,
     DAILY_BALANCES,
     DAILY_PRICES,
+    DAILY_RATES,
     DAILY_VALUES,
     POLICIES,
     PORTFOLIOS,
@@ -90,7 +91,7 @@ def _calendars(warehouse: Warehouse, commit: Commit, config: Config) -> None:
         )
     commit.replace(CALENDARS, wanted)
     for name in dropped:
-        for table in (CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES):
+        for table in (CLOSED_DAYS, DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DAILY_RATES):
             commit.replace(table, table.empty(), f"calendar = '{name}'")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from pipelines.errors import ContractError, MachineError
 from pipelines.home import machine_errors, write_atomically
 
-KINDS = ("CONFIGURATION", "LOCK", "REOPEN", "ACCEPTANCE", "ASSIGNMENT", "ADJUSTMENT", "OPENING", "DISPOSITION", "STATEMENT")
+KINDS = ("CONFIGURATION", "RATES", "LOCK", "REOPEN", "ACCEPTANCE", "ASSIGNMENT", "ADJUSTMENT", "OPENING", "DISPOSITION", "STATEMENT")
 NAME = re.compile(r"\d{8}T\d{12}Z-[0-9a-f]{32}")
 MEND = "Restore the file from a backup."
 

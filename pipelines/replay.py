@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipelines import configuring, ingest, proving, reach
+from pipelines import configuring, ingest, proving, rates, reach
 from pipelines.archive import Archive
 from pipelines.config import Config
 from pipelines.errors import MachineError
@@ -23,11 +23,11 @@ from pipelines.warehouse import Warehouse
 
 KIND = "CONFIGURATION"
 NOT_KEPT: dict[str, Any] = {
-    "book": {"keep", "lock_wait"},
+    "book": {"keep", "lock_wait", "reporting_currency"},
     "prices": {"base_url", "rate", "burst", "timeout"},
-    **dict.fromkeys(("portfolio", "pull", "reports", "alerts", "mail", "statements"), True),
+    **dict.fromkeys(("portfolio", "pull", "reports", "alerts", "mail", "statements", "rates"), True),
 }
-"""Parts of a configuration that shape no fact: addresses, keys, limits."""
+"""Parts of a configuration that shape no fact, or whose facts the journal has itself: addresses, keys, limits; rates."""
 
 
 def catch_up(warehouse: Warehouse, archive: Archive, journal: Journal, config: Config) -> list[Ingested]:
@@ -45,6 +45,7 @@ def catch_up(warehouse: Warehouse, archive: Archive, journal: Journal, config: C
             done.append(ingest.ingest(warehouse, archive.get(what), in_force))
     if not versions or versions[-1][1] != remembered(config):
         _note(warehouse, journal, recalled(versions[-1][1]) if versions else None, config)
+    rates.bring_in(warehouse, journal, config)
     proving.catch_up(warehouse)
     return done
 

@@ -33,6 +33,7 @@ BY_PORTFOLIO = (
     "balance_status",
     "status_reasons",
 )
+REPORTING = ("reporting_value", "reporting_currency", "reporting_rate", "rate_date", "reporting_reason")
 BY_ASSET = (
     "entity",
     "asset",
@@ -63,9 +64,15 @@ def show_book(snapshot: Snapshot, by: str) -> None:
         out.print("No account was in the book at that instant.")
         return
     rows = snapshot.rows if by == "portfolio" else snapshot.by_asset()
-    out.print(table(rows.select(BY_PORTFOLIO if by == "portfolio" else BY_ASSET)))
+    told = [name for name in rows.columns if name in REPORTING]
+    out.print(table(rows.select(*(BY_PORTFOLIO if by == "portfolio" else BY_ASSET), *told)))
     for row in plain(snapshot.subtotals()).to_dicts():
         out.print(f"Priced subtotal of {row['entity']}: {row['currency']} {row['value']} ({row['price_basis']}, {row['rows']} rows)")
+    for row in plain(snapshot.in_reporting_currency()).to_dicts() if told else ():
+        out.print(
+            f"All of {row['entity']} in {row['reporting_currency']}: {row['reporting_value']} "
+            f"({row['rows']} rows; {row['left_out']} that hold something have no value in it)"
+        )
     for row in plain(snapshot.unpriced()).to_dicts():
         out.print(visible(f"Unpriced: {row['portfolio']} {row['native_code']} {row['balance']} ({row['reason']})"))
 

@@ -507,6 +507,41 @@ DAILY_VALUES = Table(
         Column("reason", TEXT, "why there is no price", null=True, values=REASONS),
     ),
 )
+RATES = Table(
+    "rates",
+    "What one unit of a currency was in the reporting currency on a date, as an imported table has it, by version.",
+    ("currency", "rate_date", "recorded_at"),
+    (
+        Column("currency", TEXT, "the currency that is converted"),
+        Column("reporting_currency", TEXT, "the currency it is told in"),
+        Column("rate_date", DAY, "the date the rate is of"),
+        Column("rate", MONEY, "units of the reporting currency for one of the other"),
+        Column("document", TEXT, "whose rates they are"),
+        Column("known_from", INSTANT, "from when on it counts"),
+        Column("last_day", DAY, "the last day it may be used for"),
+        Column("sha256", TEXT, "of the file it was read from"),
+        _recorded(),
+        Column("retired_at", INSTANT, "when the file no longer had it", null=True),
+    ),
+    may_be_empty="no reporting currency is configured",
+)
+DAILY_RATES = Table(
+    "daily_rates",
+    "The rate at which a currency is told in the reporting currency at the end of a day; totals never mix the two.",
+    ("calendar", "day", "currency"),
+    (
+        _CALENDAR,
+        _DAY,
+        _AS_OF,
+        Column("currency", TEXT, "the currency of prices and values"),
+        Column("reporting_currency", TEXT, "the currency they are also told in"),
+        Column("rate", MONEY, "units of the reporting currency for one of the other", null=True),
+        Column("rate_date", DAY, "the date the rate is of: of a weekend, an earlier one", null=True),
+        Column("source", TEXT, "whose rate it is; PAR: the same currency", null=True),
+        Column("reason", TEXT, "why there is no rate", null=True, values=("NO_RATE", "RATE_TOO_OLD")),
+    ),
+    may_be_empty="no reporting currency is configured",
+)
 DECISIONS = Table(
     "decisions",
     "A decision of a person's, as the journal has it.",
@@ -665,7 +700,8 @@ TABLES = {
         PUBLICATIONS, PORTFOLIOS, ACCOUNTS, PAST_LABELS, CALENDARS, POLICIES, TOLERANCES, OPENINGS, PULLS, PAGES, POSTINGS,
         CHAIN_BREAKS, TIE_OUTS, COMPLETENESS, TRANSFERS,
         SUSPENSE, VENUE_CODES, VENUE_PORTFOLIOS, VENUE_BALANCES, PRODUCTS, CANDLES, CANDLE_COVERAGE, CLOSED_DAYS,
-        DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, DECISIONS, ADJUSTMENTS, POST_CLOSE_ITEMS, STATEMENTS, DIRTY, COMMITS, CHECK_RESULTS,
+        DAILY_BALANCES, DAILY_PRICES, DAILY_VALUES, RATES, DAILY_RATES, DECISIONS, ADJUSTMENTS, POST_CLOSE_ITEMS,
+        STATEMENTS, DIRTY, COMMITS, CHECK_RESULTS,
     )
 }  # fmt: skip
 """Every table by name, in the order a reader meets them."""

@@ -46,7 +46,7 @@ class House:
         if days.height:
             closing.close_balances(self.warehouse, days)
             closing.close_prices(self.warehouse, days)
-            closing.close_values(self.warehouse, days)
+        closing.close_values(self.warehouse, days)  # rates may be others without a day to close
         return outcomes
 
     def table(self, table: Table) -> pl.DataFrame:

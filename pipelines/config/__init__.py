@@ -3,7 +3,7 @@
 Every number another file would call a setting has its default here. No venue, no table, no clock.
 """
 
-from pipelines.config.books import Asset, Book, Calendar, Opening, Policy, Statements
+from pipelines.config.books import Asset, Book, Calendar, Opening, Policy, Rates, Statements
 from pipelines.config.file import Config, Environment, load
 from pipelines.config.kinds import EARLIEST, LATEST
 from pipelines.config.people import Alerts, Mail, Reports
@@ -12,6 +12,6 @@ from pipelines.config.venues import BalanceReport, CoinbasePortfolio, Cryptofuse
 
 __all__ = [
     "EARLIEST", "LATEST", "Alerts", "Asset", "BalanceReport", "Book", "Calendar", "CoinbasePortfolio", "Config", "CryptofusePortfolio",
-    "Environment", "Mail", "Opening", "PacificaPortfolio", "Policy", "Portfolio", "Prices", "Pulling", "Reports", "Statements",
+    "Environment", "Mail", "Opening", "PacificaPortfolio", "Policy", "Portfolio", "Prices", "Pulling", "Rates", "Reports", "Statements",
     "is_loopback", "load", "reveal",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, time
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +20,9 @@ class Book(Frozen):
     calendars: tuple[Name, ...] = Field(default=("utc",), description="`utc`, `new_york` (17:00 there) or a [[calendar]] of your own")
     keep: int = Field(default=30, ge=2, description="publications kept")
     lock_wait: float = Field(default=60.0, ge=0, description="seconds a run waits for another to end")
+    reporting_currency: Currency | None = Field(
+        default=None, description="a currency that values are told in besides their own; needs [[rates]]"
+    )
     materiality: Mapping[Currency, Annotated[Exact, Field(gt=0)]] = Field(
         default={}, description="how much of late effects, per currency, may be carried into the open period instead of a revision"
     )
@@ -86,6 +90,20 @@ class Policy(Frozen):
         """Both speak of one asset at some instant."""
         apart = (self.until and other.since and self.until <= other.since) or (other.until and self.since and other.until <= self.since)
         return self.asset == other.asset and not apart
+
+
+class Rates(Frozen):
+    """Dated rates into the reporting currency: a CSV of `date,rate`, as 2025-01-31,1.0353; a rate may be left empty."""
+
+    currency: Currency = Field(description="the currency of the values it converts")
+    file: Path = Field(description="the CSV; beside the configuration, where the path is not absolute")
+    document: str = Field(min_length=1, max_length=200, description="whose rates they are, and where they were published")
+    inverse: bool = Field(
+        default=False, description="the file says what one unit of the reporting currency costs in `currency`, as the ECB's does"
+    )
+    longest: int = Field(default=5, ge=0, le=31, description="days that a rate may be used after its own; 0: on its own only")
+    timezone: Timezone = Field(default="UTC", description="whose local time")
+    known_at: time = Field(default=time(0, 0), description="when the rate of a date is known, in whole minutes; 00:00 is its 24:00")
 
 
 class Statements(Frozen):

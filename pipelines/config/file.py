@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pipelines.config.books import Asset, Book, Calendar, Opening, Policy, Statements
+from pipelines.config.books import Asset, Book, Calendar, Opening, Policy, Rates, Statements
 from pipelines.config.kinds import Frozen
 from pipelines.config.people import Alerts, Mail, Reports
 from pipelines.config.venues import BalanceReport, CoinbasePortfolio, PacificaPortfolio, Portfolio, Prices, Pulling
@@ -39,6 +39,7 @@ class Config(Frozen):
     policy: tuple[Policy, ...] = ()
     opening: tuple[Opening, ...] = ()
     asset: tuple[Asset, ...] = ()
+    rates: tuple[Rates, ...] = ()
     statements: Statements = Statements()
     reports: Reports = Reports()
     mail: Mail | None = None
@@ -62,6 +63,8 @@ class Config(Frozen):
                 raise ValueError(f"[statements] names what no [[portfolio]] has: {sorted(strange)}")
         if strange := set(self.book.calendars) - {c.name for c in self.calendars(everything=True)}:
             raise ValueError(f"[book] calendars names no [[calendar]]: {sorted(strange)}")
+        if stray := _rates_stray(self.book.reporting_currency, [r.currency for r in self.rates]):
+            raise ValueError(stray)
         if clash := _policies_clash(self.policy):
             raise ValueError(clash)
         return self
@@ -75,6 +78,14 @@ class Config(Frozen):
 
 def _first_twice(pairs: Sequence[tuple[str, str]]) -> str:
     return next((" ".join(pair) for n, pair in enumerate(pairs) if pair in pairs[:n]), "")
+
+
+def _rates_stray(reporting: str | None, currencies: Sequence[str]) -> str:
+    if (reporting is None) == bool(currencies):
+        return "[book] reporting_currency and [[rates]] need each other: what values are told in, and at which rates"
+    if reporting in currencies or len(set(currencies)) < len(currencies):
+        return "[[rates]] convert each currency once, and the reporting currency not at all"
+    return ""
 
 
 def _policies_clash(policies: Sequence[Policy]) -> str:
@@ -105,7 +116,7 @@ def _opened_twice(portfolios: Iterable[Portfolio]) -> str:
 def load(path: Path) -> Config:
     """The configuration at `path`; ConfigError says which entry is wrong and how."""
     try:
-        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _beside(path, Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))))
     except FileNotFoundError:
         raise ConfigError(f"There is no configuration at {path}.", "Name one with --config, or see README for an example.") from None
     except (OSError, UnicodeDecodeError) as unreadable:
@@ -114,6 +125,12 @@ def load(path: Path) -> Config:
         raise ConfigError(f"The configuration {path} is not TOML: {broken}.", "Mend that line.") from None
     except ValidationError as invalid:
         raise ConfigError(f"The configuration {path} is wrong: {_first(invalid)}.", "Mend that entry.") from None
+
+
+def _beside(path: Path, config: Config) -> Config:
+    """Files that are named in a configuration lie beside it."""
+    rates = tuple(r.model_copy(update={"file": path.absolute().parent / r.file}) for r in config.rates)
+    return config.model_copy(update={"rates": rates})
 
 
 def _first(invalid: ValidationError) -> str:

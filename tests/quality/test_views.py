@@ -165,7 +165,7 @@ def test_every_view_says_what_it_is():
     assert {view.stem for view in VIEWS} == {
         "book", "holdings_now", "unpriced", "value_by_day", "qualified", "movements", "roll_forward", "issues", "prices_by_method",
         "completeness_report", "in_transit", "day_states", "statements_in_force", "adjusted_balances",
-        "population",
+        "population", "reporting",
     }  # fmt: skip
     assert all(view.read_text().startswith("-- ") for view in VIEWS + EXAMPLES)
 
