@@ -119,8 +119,9 @@ class Facts:
 
     def closing(self, days: pl.DataFrame, since: pl.DataFrame | None = None) -> Iterator[Part]:
         """daily_balances part by part, with what was proved of them; `since` as in `Histories.closing`."""
+        proved = self.proved  # now: while the parts come, another thread reads
         for part in self.histories.closing(days, since):
-            yield Part(part.days, completeness.marked(part.rows, self.proved))
+            yield Part(part.days, completeness.marked(part.rows, proved))
 
     @cached_property
     def proved(self) -> pl.DataFrame:

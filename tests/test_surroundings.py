@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,13 +11,14 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import accounts, closing, journalled, replay
+from pipelines import accounts, closing, histories, journalled, replay
 from pipelines.config import Config
 from pipelines.errors import ConfigError
 from pipelines.journal import Journal
 from pipelines.pages import Batch, Page
 from pipelines.sandbox.serve import Sandbox
 from pipelines.tables import ACCOUNTS, CLOSED_DAYS, DAILY_BALANCES, DAILY_VALUES, DIRTY, POSTINGS, SUSPENSE, TRANSFERS
+from pipelines.warehouse import Reading
 from tests import tiny
 from tests.closing_once import DAILY, House, house
 from tests.command import begin, ended
@@ -274,3 +276,28 @@ def test_a_warehouse_that_cannot_be_used_is_put_aside_and_built_anew_from_the_ar
 
 def without_known_at(csv: str) -> list[str]:
     return [",".join(line.split(",")[:1] + line.split(",")[2:]) for line in csv.splitlines()]
+
+
+def test_no_connection_is_asked_while_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB refuses; slices are read ahead by another thread than the one that makes rows of them."""
+    busy: set[int] = set()
+    plain = Reading.sql
+
+    def asked(self: Reading, query: str, *params: object) -> pl.DataFrame:
+        assert id(self) not in busy, query
+        busy.add(id(self))
+        try:
+            time.sleep(0.01)
+            return plain(self, query, *params)
+        finally:
+            busy.remove(id(self))
+
+    with Sandbox(tiny.dataset(tmp_path / "d")) as sandbox, house(tmp_path, sandbox) as book:
+        book.run()
+        before = book.table(DAILY_BALANCES)
+        monkeypatch.setattr(histories, "SLICE", 3)
+        monkeypatch.setattr(Reading, "sql", asked)
+        days = book.table(CLOSED_DAYS).select("calendar", "day", "as_of")
+        for close in (closing.close_balances, closing.close_prices, closing.close_values):
+            close(book.warehouse, days)
+        assert book.table(DAILY_BALANCES).equals(before)

@@ -136,6 +136,20 @@ DAILY_VALUES = rows(t.DAILY_VALUES, """
     2025-01-03 | 6          | 2025-01-04 | -       | 1                      | PAR         | EUR      | -                      | -
 """, calendar="utc")  # fmt: skip
 
+RATES = rows(t.RATES, """
+    currency | rate_date  | rate | known_from           | last_day
+    USD      | 2025-01-02 | 0.97 | 2025-01-02T15:00:00Z | 2025-01-05
+""", reporting_currency="EUR", document="ECB", sha256="00", **KNOWN)  # fmt: skip
+DAILY_RATES = rows(t.DAILY_RATES, """
+    day        | currency | as_of      | rate | rate_date  | source | reason
+    2025-01-01 | USD      | 2025-01-02 | -    | -          | -      | NO_RATE
+    2025-01-02 | USD      | 2025-01-03 | 0.97 | 2025-01-02 | ECB    | -
+    2025-01-03 | USD      | 2025-01-04 | 0.97 | 2025-01-02 | ECB    | -
+    2025-01-01 | EUR      | 2025-01-02 | 1    | -          | PAR    | -
+    2025-01-02 | EUR      | 2025-01-03 | 1    | -          | PAR    | -
+    2025-01-03 | EUR      | 2025-01-04 | 1    | -          | PAR    | -
+""", calendar="utc", reporting_currency="EUR")  # fmt: skip
+
 PUBLICATIONS = rows(t.PUBLICATIONS, """
     publication_id | known_through        | built_at             | software | book_start
     7              | 2025-01-04T00:10:00Z | 2025-01-04T00:11:00Z | 0.1.0    | 2025-01-01
@@ -173,6 +187,7 @@ BOOK = {
     "publications": PUBLICATIONS, "portfolios": PORTFOLIOS, "accounts": ACCOUNTS, "calendars": CALENDARS, "openings": OPENINGS,
     "pulls": PULLS, "pages": PAGES, "postings": POSTINGS, "products": PRODUCTS, "candles": CANDLES, "candle_coverage": COVERAGE,
     "closed_days": CLOSED_DAYS, "daily_balances": DAILY_BALANCES, "daily_prices": DAILY_PRICES, "daily_values": DAILY_VALUES,
+    "rates": RATES, "daily_rates": DAILY_RATES,
     "commits": COMMITS, "transfers": TRANSFERS, "statements": STATEMENTS,
 }  # fmt: skip
 

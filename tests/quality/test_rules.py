@@ -111,9 +111,11 @@ PLANTED = [
     ("daily_balances_dense", BALANCE.format("as_of = '2025-01-03T17:00Z'", 2), {"as_of": instant("2025-01-03T17:00:00Z")}),
     (
         "daily_rates_known",
-        "INSERT INTO daily_rates VALUES ('utc', '2025-01-02', '2025-01-03', 'USD', 'EUR', 0.97, '2025-01-02', 'ECB', NULL)",
-        {"currency": "USD", "rate": D("0.97"), "rate_on_record": None},
+        "UPDATE daily_rates SET rate = 0.98 WHERE currency = 'USD' AND day = '2025-01-02'",
+        {"currency": "USD", "rate": D("0.98"), "rate_on_record": D("0.97")},
     ),
+    ("daily_rates_known", "UPDATE rates SET last_day = '2025-01-02'", {"day": date(2025, 1, 3), "last_day": SECOND}),
+    ("daily_rates_known", "UPDATE rates SET known_from = '2025-01-03T15:00Z'", {"day": SECOND}),
     ("daily_values_dense", "DELETE FROM daily_values WHERE account_id = 4 AND day = '2025-01-02'", {"day": SECOND, "account_id": 4}),
     ("daily_prices_dense", "DELETE FROM daily_prices WHERE asset = 'ADA' AND day = '2025-01-02'", {"day": SECOND, "asset": "ADA"}),
     ("daily_prices_dense", "INSERT INTO daily_prices FROM daily_prices WHERE asset = 'EUR' AND day = '2025-01-02'", {"rows_written": 2}),
