@@ -198,7 +198,7 @@ def checked(paths: Sequence[Path], chain: Path | None = None, key: str | None = 
         if wrong:
             return Checked(wrong, [*said, f"This differs: {wrong}"])
         envelopes += [envelope] if envelope else []
-        said += _words(envelope) if path in named else []
+        said += _words(envelope, pinned) if path in named else []
     if chain is None and len(named) == 1:
         return Checked("", said)
     wrong, count = broken_link(envelopes), len({e.digest for e in envelopes})
@@ -220,14 +220,14 @@ def envelope_of(path: Path) -> Envelope | None:
     return Envelope.read(files[ENVELOPE]) if ENVELOPE in files else None
 
 
-def _words(envelope: Envelope | None) -> list[str]:
+def _words(envelope: Envelope | None, pinned: str) -> list[str]:
     sound = "Nothing differs: every hash and every number is as the evidence says."
     if envelope is None:
         return [sound]
     return [
         sound,
         f"{envelope.holder}, {envelope['state']}, issued by {envelope['issued_by']} at {envelope['issued_at']}.",
-        f"Signed by {envelope['public_key']}: ask the issuer, another way, whether this is his key.",
+        f"Signed by {envelope['public_key']}" + (", as named." if pinned else ": ask the issuer, by another way, whether that is the key."),
         f"It follows No. {envelope['previous_number']}." if envelope["previous"] else "It is the first of its scope.",
     ]
 

@@ -54,6 +54,12 @@ PLANTED = [
         "INSERT INTO postings SELECT * REPLACE ('2025-01-04T00:07Z' AS recorded_at) FROM postings WHERE event_id = 'x1'",
         {"account_id": 3, "current_versions": 2},
     ),
+    (
+        "statements_chain",
+        "UPDATE statements SET previous = 'lost' WHERE state = 'final'",
+        {"number": "ACME-2025-01-02", "previous": "lost"},
+    ),
+    ("statements_chain", "DELETE FROM statements WHERE state = 'superseded'", {"supersedes": "ACME-2025-01-01"}),
     ("postings_amount_in_range", "UPDATE postings SET amount = -1000000000000000000 WHERE event_id = 'u1'", {"event_id": "u1"}),
     ("postings_amount_in_range", f"UPDATE postings SET pending_after = {HUGE} WHERE event_id = 'p1'", {"pending_after": D(HUGE)}),
     ("postings_retired_after_recorded", "UPDATE postings SET retired_at = recorded_at WHERE event_id = 'x1'", {"account_id": 3}),
