@@ -11,17 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
+
+import polars as pl
 
 from pipelines import decisions, filing, locks, publications, register, revisions
 from pipelines.book import Reader
 from pipelines.envelopes import ENVELOPE, Envelope, Signer, seal
 from pipelines.errors import UsageError
 from pipelines.exports.bundle import MANIFEST, manifest, pack, unpack
+from pipelines.exports.display import number
 from pipelines.exports.model import Mark
 from pipelines.exports.text import instant
 from pipelines.home import Home, locked, machine_errors, write_atomically
 from pipelines.journal import Journal, Record
+from pipelines.postclose import changed_since
 from pipelines.publications import Publication
 from pipelines.statements import Answer, By, Question, day_ending, month
 from pipelines.tables import CLOSED_DAYS, PORTFOLIOS, PUBLICATIONS
@@ -62,12 +67,9 @@ def issue(home: Home, newest: Publication, question: Question, by: str, reason: 
         versions = [r for r in mine if r.words["number"].rpartition("/")[0] == stem]
         if versions and all(versions[-1].words.get(name) == asked.get(name) for name in _ASKED):
             return Issued(versions[-1], again=True)
-        mark = Mark(
-            asked["state"],
-            f"{stem}/{len(versions) + 1}",
-            versions[-1].words["number"] if versions else None,
-            _lock_words(journal, told, question) if asked["state"] == "final" else None,
-        )
+        mark = Mark(asked["state"], f"{stem}/{len(versions) + 1}", versions[-1].words["number"] if versions else None)
+        if mark.state == "final":
+            mark = replace(mark, locked=_lock_words(journal, told, question), later=_later(home, newest, question))
         with telling(home, told, question.since or question.as_of, question.calendar) as opened:
             at = clock()
             answer = Answer(told, question, mark, _superseded(home, mark), opened, decisions.issues(journal, told, at))
@@ -80,6 +82,19 @@ def _superseded(home: Home, mark: Mark) -> dict[str, bytes] | None:
     if mark.supersedes is None:
         return None
     return unpack(register.kept(home, register.find(Journal(home.journal), mark.supersedes).words["bundle_sha256"]))
+
+
+def _later(home: Home, newest: Publication, question: Question) -> str:
+    """What came to be known of its days since they were locked, in accounts of its scope."""
+    lock = locks.lock_of(Journal(home.journal), newest, question.calendar, question.as_of)
+    if lock is None:
+        return "none"
+    owners = newest.read(PORTFOLIOS).with_columns(all=pl.lit("all"))
+    mine = owners.filter(pl.col(question.scope_of) == question.scope)["portfolio"]
+    found = changed_since(newest, partial(publications.version, home), lock).filter(pl.col("portfolio").is_in(mine.implode()))
+    sums = found.group_by(pl.coalesce("currency_now", "currency").alias("currency")).agg(pl.col("value_change").sum()).drop_nulls()
+    changes = ", ".join(f"{currency} {number(change)}" for currency, change in sums.sort("currency").iter_rows())
+    return f"{found.height} accounts" + (f", cumulative {changes}" if changes else "") if found.height else "none"
 
 
 def _opening(home: Home, mine: Sequence[Record], answer: Answer) -> str | None:
@@ -160,6 +175,7 @@ def _made(home: Home, answer: Answer, asked: dict[str, str], before: Record | No
     words |= {"supersedes": mark.supersedes} if mark.supersedes else {}
     words |= {"locked": mark.locked} if mark.locked else {}
     words |= {"opening": mark.opening} if mark.opening else {}
+    words |= {"later": mark.later} if mark.later else {}
     words |= {"previous": before.words["envelope_sha256"], "previous_number": before.words["number"]} if before else {}
     around = seal({"issued_by": by, **words}, told, signer(home))
     envelope = Envelope.read(around)
@@ -186,7 +202,7 @@ def _asked_of(record: Record) -> tuple[Question, Mark]:
     since = datetime.fromisoformat(words["since"]) if "since" in words else None
     grouping: By = "asset" if words["grouping"] == "asset" else "portfolio"
     question = Question(datetime.fromisoformat(words["as_of"]), None, portfolio, grouping, words["calendar"], since, entity)
-    return question, Mark(words["state"], words["number"], words.get("supersedes"), words.get("locked"), words.get("opening"))
+    return question, Mark(words["state"], words["number"], *(words.get(name) for name in ("supersedes", "locked", "later", "opening")))
 
 
 def write(home: Home, record: Record, folder: Path) -> list[Path]:

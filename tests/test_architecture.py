@@ -24,8 +24,8 @@ LAYERS = {
     "envelopes": ("errors home", "cryptography"),
     "register": ("errors home journal tables", ""),
     "issuing": (
-        "book revisions decisions locks envelopes errors exports filing home journal publications register statements tables telling",
-        "",
+        "book decisions envelopes errors exports filing home journal locks postclose publications register revisions statements tables telling",
+        "polars",
     ),
     "outgoing": ("*", "typer"),
     "decisions": ("errors histories journal locks postclose tables", "polars"),

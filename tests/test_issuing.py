@@ -295,3 +295,18 @@ def test_the_commands_issue_list_give_again_and_check(issuer: Issuer, tmp_path: 
     assert (draft.returncode, "No. ACME-2025-01/1 was issued of this" in draft.stderr) == (0, True)
     told = closebook("completeness", "--home", home, "--day", "2025-01-31", "--format", "json", "--out", paper, cwd=tmp_path)
     assert Path(told.stdout.strip()).name == "all_completeness_20250201T000000Z_v1.json"
+
+
+def test_a_final_statement_says_what_is_known_since_and_not_in_it(issuer: Issuer, tmp_path: Path, paper: None) -> None:
+    issuer.lock()
+    late = rows(t.POSTINGS, LATE, page_sha256="6a" * 32)
+    issuer.publish(revised(tmp_path, postings=pl.concat([january.POSTINGS, late])))
+    issued = issuer.issue(entity=None, portfolio="treasury")
+    assert (issued.record.words["state"], issued.record.words["publication_id"]) == ("final", "412")
+    assert issued.record.words["later"] == "1 accounts, cumulative USD -4,907.498020833333333334"
+    files = files_of(issuer.bundle(issued, tmp_path))
+    assert "Post-close items not applied: 1 accounts, cumulative USD -4,907.49" in words_of(files["statement.pdf"])
+    with issuing.answer_of(issuer.home, issued.record) as answer:
+        assert filing.contents(answer).items() <= files.items()
+    issued = issuer.issue(entity=None, portfolio="perps")
+    assert issued.record.words["later"] == "none"

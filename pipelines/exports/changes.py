@@ -50,6 +50,8 @@ def blocks(difference: Difference) -> Iterator[b.Block]:
     )
     if heading.mark.locked:
         yield b.text(f"Locked: {heading.mark.locked}")
+    if heading.mark.later:
+        yield b.text(f"Post-close items not applied: {heading.mark.later}.")
     yield from _changed(difference)
     yield from _totals(difference)
     yield from _separate(difference)

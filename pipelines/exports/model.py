@@ -30,6 +30,7 @@ class Mark:
     number: str | None = None
     supersedes: str | None = None
     locked: str | None = None  # who locked its day, when and why
+    later: str | None = None  # what came to be known since the lock, and is not in it
     opening: str | None = None  # whether its roll-forward opens with what was issued of that instant
 
     @property

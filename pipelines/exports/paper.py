@@ -32,6 +32,8 @@ def _cover(statement: Statement) -> Iterator[b.Block]:
     yield b.text(heading.mark.words, "strong")
     yield b.text(heading.close, "close")
     yield b.text(recorded(heading))
+    if heading.mark.later:
+        yield b.text(f"Post-close items not applied: {heading.mark.later}.")
     yield b.text(f"{_found(statement)} Method: 24-hour volume-weighted average; printed values rounded half-even.")
     yield b.heading("Priced totals")
     yield from _entity_totals(statement)
