@@ -23,10 +23,7 @@ LAYERS = {
     "journal": ("errors home", ""),
     "envelopes": ("errors home", "cryptography"),
     "register": ("errors home journal tables", ""),
-    "issuing": (
-        "book decisions envelopes errors exports filing home journal locks postclose publications register revisions statements tables telling",
-        "polars",
-    ),
+    "issuing": ("*", "polars"),
     "outgoing": ("*", "typer"),
     "decisions": ("errors histories journal locks postclose tables", "polars"),
     "locks": ("book histories journal", ""),
