@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,10 +125,8 @@ class Commit:
 
         schema = table.empty().to_arrow(compat_level=NEWEST).schema
         self._con.register("incoming", pa.RecordBatchReader.from_batches(schema, batches()))
-        try:
+        with self._leaving(["incoming"]):
             self._con.execute(f'INSERT INTO "{table.name}" SELECT * FROM incoming')
-        finally:
-            self._con.unregister("incoming")
         self.changed += count
         return count
 
@@ -152,11 +150,18 @@ class Commit:
     def _registered(self, relations: Mapping[str, pl.DataFrame]) -> Iterator[None]:
         for name, frame in relations.items():
             self._con.register(name, frame.to_arrow())
+        with self._leaving(relations):
+            yield
+
+    @contextmanager
+    def _leaving(self, names: Iterable[str]) -> Iterator[None]:
+        """Take these relations away again. After an error DuckDB refuses even that, and the error is the one to hear of."""
         try:
             yield
         finally:
-            for name in relations:
-                self._con.unregister(name)
+            for name in names:
+                with suppress(duckdb.Error):
+                    self._con.unregister(name)
 
 
 def _row_groups(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:

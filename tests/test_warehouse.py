@@ -82,6 +82,16 @@ def test_a_failed_commit_leaves_nothing(warehouse: Warehouse) -> None:
     assert warehouse.read(COMMITS).is_empty()
 
 
+def test_what_stops_rows_on_their_way_is_what_is_heard_of(warehouse: Warehouse) -> None:
+    def frames() -> Iterator[pl.DataFrame]:
+        yield rows(DAILY_VALUES, VALUES, price_basis="PAR")
+        raise ValueError("the rows stopped")
+
+    with pytest.raises(Exception, match="the rows stopped"), warehouse.commit("rows") as commit:
+        commit.append(DAILY_VALUES, frames())
+    assert warehouse.empty(DAILY_VALUES)
+
+
 def test_recorded_instants_increase_even_when_the_clock_stands_or_runs_back(tmp_path: Path) -> None:
     ticks = iter([instant("2025-01-02"), instant("2025-01-02"), instant("2025-01-01"), instant("2025-01-03")])
     warehouse = Warehouse(tmp_path / "w.duckdb", clock=lambda: next(ticks))
