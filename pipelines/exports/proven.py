@@ -47,13 +47,9 @@ def _blocks(report: Completeness) -> Iterator[b.Block]:
     yield b.heading("G. Not proven")
     yield b.text(NOT_PROVEN)
     yield b.heading("H. Sign-off")
-    yield b.facts(
-        [
-            ("Statement", heading.mark.words),
-            ("Locked", heading.mark.locked or "no"),
-            ("Prepared, issued, manifest sha256", "on the envelope" if heading.mark.number else "not issued"),
-        ]
-    )
+    yield b.text(f"Statement: {heading.mark.words}")
+    yield b.text(f"Locked: {heading.mark.locked or 'no'}")
+    yield b.text(f"Prepared, issued, manifest sha256: {'on the envelope' if heading.mark.number else 'not issued'}")
 
 
 def _population(report: Completeness) -> Iterator[b.Block]:
