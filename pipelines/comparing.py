@@ -14,7 +14,7 @@ import polars as pl
 
 from pipelines import book, publications, replay
 from pipelines.archive import Archive
-from pipelines.config import CoinbasePortfolio, Config
+from pipelines.config import BalanceReport, CoinbasePortfolio, Config
 from pipelines.errors import Unreadable, UsageError
 from pipelines.home import Home, exclusive
 from pipelines.journal import Journal
@@ -48,12 +48,29 @@ def compare(config: Config, home: Home, name: str, as_of: datetime, again: bool 
     portfolio = _of_coinbase(config, name)
     with publications.newest(home) as newest:
         report = _report(config, home, portfolio, as_of, again, waiting or Waiting(total=config.balance_report.wait))
-        reading = wire.read_report(report.pages[-1], config.balance_report.columns)
-        _require_of(as_of, reading.rows["as_of"])
         with telling(home, newest, as_of) as told:
-            ours = book.at(told, as_of, None, name).rows
-            rows = comparisons.compared(reading.rows.lazy(), ours.lazy(), _candles(told, as_of).lazy(), as_of)
-            return Comparison(report, rows.collect(), reading.refused)
+            return _beside(told, report, as_of, config.balance_report)
+
+
+def _beside(told: Publication, report: Batch, as_of: datetime, how: BalanceReport) -> Comparison:
+    reading = wire.read_report(report.pages[-1], how.columns)
+    _require_of(as_of, reading.rows["as_of"])
+    ours = book.at(told, as_of, None, report.portfolio).rows
+    rows = comparisons.compared(reading.rows.lazy(), ours.lazy(), _candles(told, as_of).lazy(), as_of)
+    return Comparison(report, rows.collect(), reading.refused)
+
+
+def kept(home: Home, told: Publication, as_of: datetime) -> pl.DataFrame:
+    """What the reports that the publication knows of say of the instant: the newest of each portfolio, counted. Nobody is asked."""
+    names = told.sql("SELECT batch FROM pages WHERE endpoint = 'report file' ORDER BY batch")["batch"]
+    archive = Archive(home.archive)
+    found = {batch.portfolio: batch for batch in (archive.get(name).batch for name in names) if batch.until == as_of}
+    return comparisons.counted(_told(_beside(told, batch, as_of, BalanceReport())) for batch in found.values())
+
+
+def _told(found: Comparison) -> tuple[str, str, datetime, pl.DataFrame, int]:
+    page = found.report.pages[-1]
+    return found.report.portfolio, page.sha256, page.fetched_at, found.rows, found.refused.height
 
 
 def _of_coinbase(config: Config, name: str) -> CoinbasePortfolio:
@@ -77,7 +94,7 @@ def _report(config: Config, home: Home, portfolio: CoinbasePortfolio, as_of: dat
         warehouse, archive = Warehouse(home.warehouse), Archive(home.archive)
         try:
             replay.catch_up(warehouse, archive, Journal(home.journal), config)
-            kept = [b for b in _kept(warehouse, archive, portfolio.name) if b.until == as_of]
+            kept = [b for b in _of(warehouse, archive, portfolio.name) if b.until == as_of]
             if kept and not again:
                 return kept[-1]
             bound = warehouse.read(PORTFOLIOS, "portfolio = ?", portfolio.name)["venue_id"]
@@ -96,7 +113,7 @@ async def _ordered(portfolio: CoinbasePortfolio, as_of: datetime, profile_id: st
         return await client.report(as_of, profile_id, waiting)
 
 
-def _kept(warehouse: Warehouse, archive: Archive, portfolio: str) -> Iterator[Batch]:
+def _of(warehouse: Warehouse, archive: Archive, portfolio: str) -> Iterator[Batch]:
     names = warehouse.sql("SELECT batch FROM pages WHERE endpoint = 'report file' AND portfolio = ? ORDER BY batch", portfolio)["batch"]
     return (archive.get(name).batch for name in names)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import decisions, filing, locks, publications, register, revisions
+from pipelines import comparing, decisions, filing, locks, publications, register, revisions
 from pipelines.book import Reader
 from pipelines.envelopes import ENVELOPE, Envelope, Signer, seal
 from pipelines.errors import UsageError
@@ -72,7 +72,8 @@ def issue(home: Home, newest: Publication, question: Question, by: str, reason: 
             mark = replace(mark, locked=_lock_words(journal, told, question), later=_later(home, newest, question))
         with telling(home, told, question.since or question.as_of, question.calendar) as opened:
             at = clock()
-            answer = Answer(told, question, mark, _superseded(home, mark), opened, decisions.issues(journal, told, at))
+            inbox, reports = decisions.issues(journal, told, at), comparing.kept(home, told, question.as_of)
+            answer = Answer(told, question, mark, _superseded(home, mark), opened, inbox, reports)
             answer = replace(answer, mark=replace(mark, opening=_opening(home, mine, answer)))
             return Issued(_made(home, answer, asked, mine[-1] if mine else None, by, reason, at), again=False)
 
@@ -193,7 +194,7 @@ def answer_of(home: Home, record: Record) -> Iterator[Answer]:
     numbers = [int(record.words[name]) for name in ("publication_id", "opened_publication_id")]
     with publications.version(home, numbers[0]) as source, publications.version(home, numbers[1]) as opened:
         inbox = decisions.issues(Journal(home.journal), source, datetime.fromisoformat(record.words["issued_at"]))
-        yield Answer(source, question, mark, _superseded(home, mark), opened, inbox)
+        yield Answer(source, question, mark, _superseded(home, mark), opened, inbox, comparing.kept(home, source, question.as_of))
 
 
 def _asked_of(record: Record) -> tuple[Question, Mark]:

@@ -79,7 +79,7 @@ def completeness(
     home: HomeOption = None,
 ) -> None:
     """What is behind each balance: population, openings, entries, chain, the venue's own figure, prices, checks, and what they prove."""
-    from pipelines import decisions, filing, proof, publications, screen
+    from pipelines import comparing, decisions, filing, proof, publications, screen
     from pipelines.book import instant_of, newest_instants
     from pipelines.journal import Journal
     from pipelines.statements import Answer, Question, whose
@@ -90,7 +90,8 @@ def completeness(
         moment = instant_of(newest, day_of(day), calendar) if day else newest_instants(newest)[-1]
         with telling(house, newest, moment, calendar if day else None) as told:
             asked = Question(moment, None, portfolio, calendar=calendar, entity=whose(told, portfolio, entity))
-            answer = Answer(told, asked, inbox=decisions.issues(Journal(house.journal), told))
+            inbox, reports = decisions.issues(Journal(house.journal), told), comparing.kept(house, told, moment)
+            answer = Answer(told, asked, inbox=inbox, reports=reports)
             if form == "table":
                 screen.show_proof(proof.completeness(answer))
             else:

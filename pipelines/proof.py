@@ -7,7 +7,7 @@ from datetime import timedelta
 import polars as pl
 
 from pipelines.exports.model import Completeness
-from pipelines.stages import known, proofs
+from pipelines.stages import comparisons, known, proofs
 from pipelines.statements import Answer
 from pipelines.tables import CANDLE_COVERAGE, CANDLES, CHAIN_BREAKS, CHECK_RESULTS, PORTFOLIOS, TIE_OUTS
 
@@ -29,6 +29,7 @@ def completeness(answer: Answer) -> Completeness:
         accounts=_accounts(answer),
         exceptions=_exceptions(answer),
         prices=_prices(answer),
+        reports=_reports(answer),
         checks=_checks(answer),
         suspense=evidence.suspense.height,
     )
@@ -76,6 +77,12 @@ def _prices(answer: Answer) -> pl.DataFrame:
     coverage = known.recorded(source.read(CANDLE_COVERAGE).lazy(), e.known_at)
     markets = e.prices.lazy().select("asset", "product_id").drop_nulls()
     return proofs.prices(e.prices.lazy(), markets, e.candles.lazy(), coverage, versions, e.as_of).collect()
+
+
+def _reports(answer: Answer) -> pl.DataFrame:
+    if answer.reports is None:
+        return comparisons.counted([])
+    return answer.reports.filter(pl.col("portfolio").is_in(answer.statement.portfolios["portfolio"].implode())).sort("portfolio")
 
 
 def _checks(answer: Answer) -> pl.DataFrame:

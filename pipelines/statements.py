@@ -78,6 +78,7 @@ class Answer:
     superseded: Mapping[str, bytes] | None = None  # the files of the bundle it takes the place of
     opened: Reader | None = None
     inbox: pl.DataFrame | None = None  # its issues, where more was decided since it was published
+    reports: pl.DataFrame | None = None  # what venues' own reports that are kept say of it
 
     @cached_property
     def snapshot(self) -> Snapshot:

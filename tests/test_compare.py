@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from pipelines import comparing, screen
+from pipelines import comparing, publications, screen
 from pipelines.archive import Archive
 from pipelines.config import load
 from pipelines.errors import Unreadable, UsageError
+from pipelines.exports import proven
 from pipelines.home import Home
+from pipelines.proof import completeness
 from pipelines.sandbox.serve import Sandbox
 from pipelines.sandbox.settings import Settings
+from pipelines.statements import Answer, Question
 from pipelines.venues.coinbase.reports import Waiting
 from pipelines.warehouse import Warehouse
 from tests import tiny
@@ -160,3 +164,23 @@ def test_rows_that_cannot_be_read_are_shown_and_count(desk: Desk, capsys: pytest
         screen.show_comparison(found.rows, found.refused, form)
         told = capsys.readouterr()
         assert 'Not read: ["desk", "BTC"] (it has 2 cells under 9 headings)' in (told.err if form == "csv" else told.out)
+
+
+def test_a_kept_report_is_counted_by_the_publications_that_know_it(desk: Desk) -> None:
+    with desk.venue(report_hours_inclusive=True):
+        desk.compare()
+    with publications.newest(desk.home) as told:
+        assert comparing.kept(desk.home, told, AT).is_empty(), "ordered after it was published"
+    warehouse = Warehouse(desk.home.warehouse)
+    try:
+        publications.publish(desk.home, publications.build(desk.home, warehouse, AT.date(), None), keep=9)
+    finally:
+        warehouse.close()
+    with publications.newest(desk.home) as told:
+        [counts] = comparing.kept(desk.home, told, AT).to_dicts()
+        assert comparing.kept(desk.home, told, AT + timedelta(days=1)).is_empty()
+        report = completeness(Answer(told, Question(AT), reports=comparing.kept(desk.home, told, AT)))
+    assert (counts["portfolio"], counts["quantities"], counts["quantities_exact"]) == ("desk", 5, 5)
+    assert (counts["prices_explained"], counts["refused"]) == (1, 0)
+    assert report.reports.to_dicts() == [counts]
+    assert proven.pdf(report)

@@ -104,6 +104,7 @@ class Completeness:
     accounts: pl.DataFrame  # one per row of the statement by portfolio
     exceptions: pl.DataFrame  # the inbox of this scope
     prices: pl.DataFrame  # one per asset, with the hours it needed
+    reports: pl.DataFrame  # venues' own reports beside the book, counted
     checks: pl.DataFrame  # what the checks looked at and found
     suspense: int  # refused rows
 

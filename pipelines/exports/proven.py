@@ -15,7 +15,7 @@ from pipelines.exports.naming import identity, recorded, scope
 NET = "An unbroken chain proves net change, not that every gross movement is present: two rows that cancel can be missing together."
 ELSEWHERE = "Venues that tell what else there is: Coinbase. CryptoFuse and Pacifica tell nobody who only reads."
 REPORT = (
-    "Where a venue issues a report of its own, `closebook compare` sets it beside the book line by line; no result of that is recorded."
+    "None that this publication knows. Where a venue makes one, `closebook compare` orders it and sets it beside the book."
 )
 NOT_PROVEN = (
     "Ownership, encumbrance, venue solvency, gross movements where the venue gives no count, unrealised P&L, fair value. "
@@ -41,8 +41,7 @@ def _blocks(report: Completeness) -> Iterator[b.Block]:
     yield from _accounts(report)
     yield from _exceptions(report)
     yield from _prices(report)
-    yield b.heading("E. Venue's own report")
-    yield b.text(REPORT)
+    yield from _reports(report)
     yield from _checks(report)
     yield b.heading("G. Not proven")
     yield b.text(NOT_PROVEN)
@@ -136,6 +135,17 @@ def _price(r: dict[str, Any]) -> b.Row:
     hours = (NONE if r[c] is None else str(r[c]) for c in ("hours_needed", "hours_read", "hours_empty", "hours_not_read", "revised"))
     shown = price(r["price"], 0) if r["price"] is not None else NONE
     return b.row(name(r["asset"]), BASES.get(r["price_basis"] or "", NONE), shown, r["currency"] or NONE, *hours, r["reason"] or NONE)
+
+
+def _reports(report: Completeness) -> Iterator[b.Block]:
+    yield b.heading(f"E. Venue's own report ({report.reports.height})")
+    for r in report.reports.to_dicts():
+        unexplained = r["prices"] - r["prices_exact"] - r["prices_explained"]
+        quantities = f"quantities {r['quantities_exact']}/{r['quantities']} exact"
+        prices = f"prices {r['prices_exact']}/{r['prices']} exact, {r['prices_explained']} explained, {unexplained} not"
+        yield b.text(f"{r['portfolio']}: {quantities}; {prices}; {r['refused']} rows not read; page sha256 {r['report_sha256']}")
+    if report.reports.is_empty():
+        yield b.text(REPORT)
 
 
 def _checks(report: Completeness) -> Iterator[b.Block]:

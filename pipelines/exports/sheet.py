@@ -59,7 +59,8 @@ def _sheets(document: Document) -> dict[str, pl.DataFrame]:
     if isinstance(document, Completeness):
         return {
             "Accounts": document.accounts, "Population": document.population, "Not configured": document.not_configured,
-            "Exceptions": document.exceptions, "Prices": document.prices, "Checks": document.checks, "Live": document.live,
+            "Exceptions": document.exceptions, "Prices": document.prices, "Venue reports": document.reports,
+            "Checks": document.checks, "Live": document.live,
         }  # fmt: skip
     if isinstance(document, Difference):
         return {"Changes": document.lines, "Totals": document.totals, "Causes": document.causes}

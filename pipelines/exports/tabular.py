@@ -20,7 +20,7 @@ _LISTS = (
 _MOVEMENT_LISTS = ("rows", "prior", "adjustments", "bridge", "bridge_totals", "own_transfers", "annex")
 _OTHERS = {
     Difference: ("rows", "totals", "causes"),
-    Completeness: ("rows", "population", "not_configured", "live", "exceptions", "prices", "checks"),
+    Completeness: ("rows", "population", "not_configured", "live", "exceptions", "prices", "reports", "checks"),
 }
 
 

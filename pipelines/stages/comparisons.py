@@ -6,13 +6,14 @@ where it is the same hours counted by another rule, or where a policy of ours pr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
 import polars as pl
 
 from pipelines.stages import exact
-from pipelines.tables import INSTANT, MONEY
+from pipelines.tables import INSTANT, LONG, MONEY, TEXT
 
 EXACT, EXPLAINED, UNEXPLAINED = "EXACT", "EXPLAINED_METHOD", "UNEXPLAINED"
 PLACES = 2  # a price that is printed with fewer is taken as printed with so many
@@ -20,7 +21,31 @@ COLUMNS = (
     "native_code", "asset", "balance", "our_balance", "difference", "balance_label",
     "price", "our_price", "our_basis", "price_24", "price_25", "currency", "price_label", "balance_status",
 )  # fmt: skip
+COUNTED = pl.Schema(
+    {"portfolio": TEXT, "report_sha256": TEXT, "fetched_at": INSTANT}
+    | dict.fromkeys(("quantities", "quantities_exact", "prices", "prices_exact", "prices_explained", "refused"), LONG)
+)
 _DAY, _HOUR = pl.duration(hours=24), pl.duration(hours=1)
+
+
+def counted(found: Iterable[tuple[str, str, datetime, pl.DataFrame, int]]) -> pl.DataFrame:
+    """Reports (portfolio, sha256, when, their compared rows, rows refused) → one row each: how many agree, and in which way."""
+    return pl.DataFrame([_counts(*one) for one in found], schema=COUNTED)
+
+
+def _counts(portfolio: str, sha256: str, fetched_at: datetime, rows: pl.DataFrame, refused: int) -> dict[str, object]:
+    balances, prices = rows["balance_label"].drop_nulls(), rows["price_label"].drop_nulls()
+    return {
+        "portfolio": portfolio,
+        "report_sha256": sha256,
+        "fetched_at": fetched_at,
+        "quantities": len(balances),
+        "quantities_exact": int((balances == EXACT).sum()),
+        "prices": len(prices),
+        "prices_exact": int((prices == EXACT).sum()),
+        "prices_explained": int((prices == EXPLAINED).sum()),
+        "refused": refused,
+    }
 
 
 def compared(report: pl.LazyFrame, book: pl.LazyFrame, candles: pl.LazyFrame, as_of: datetime) -> pl.LazyFrame:
