@@ -26,6 +26,7 @@ from pipelines.tables import FLAG, MONEY, RATES
 from pipelines.warehouse import Warehouse
 
 KIND = "RATES"
+_NEWEST = "SELECT max(greatest(recorded_at, retired_at)) AS newest, max(reporting_currency) AS currency FROM rates"
 NO_RATE = ("", "N/A", "-")
 Quoted = dict[str, str]
 """Date → the rate as the file has it; empty where it has none."""
@@ -44,9 +45,11 @@ def bring_in(warehouse: Warehouse, journal: Journal, config: Config) -> None:
 
 def _is_new(warehouse: Warehouse, journal: Journal, reporting_currency: str | None) -> bool:
     """The journal or the configuration says what the table does not."""
-    newest = max((record.recorded_at for record in journal.records(KIND)), default=None)
-    known = warehouse.sql("SELECT max(greatest(recorded_at, retired_at)) AS newest, max(reporting_currency) AS currency FROM rates")
-    return known.row(0) != ((newest, reporting_currency) if newest and reporting_currency else (None, None))
+    newest, currency = warehouse.sql(_NEWEST).row(0)
+    if reporting_currency is None:
+        return currency is not None
+    noted = max((record.recorded_at for record in journal.records(KIND)), default=None)
+    return noted is not None and (newest, currency) != (noted, reporting_currency)
 
 
 def _note(warehouse: Warehouse, journal: Journal, rates: Rates, reporting_currency: str) -> None:
