@@ -27,6 +27,10 @@ if not SQL.is_dir():  # in an installed wheel the SQL travels inside the package
     SQL = Path(__file__).resolve().parent / "_sql"
 
 
+COLUMNS = " UNION ALL ".join(f"SELECT '{name}', name FROM pragma_table_info('{name}')" for name in TABLES)
+"""Of tables only: to tell the columns of its views DuckDB would bind each of them."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A built file that nobody reads yet."""
@@ -49,9 +53,11 @@ class Publication:
 
     def _require_contracts(self) -> None:
         """Its tables are those of this version; else its rows cannot be read as they were meant."""
-        told = self._con.execute("SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY table_name")
-        columns = {name: set(names) for name, names in told.fetchall()}
-        if any(columns.get(table.name) != set(table.schema) for table in TABLES.values()):
+        try:
+            columns = set(self._con.execute(COLUMNS).fetchall())
+        except duckdb.CatalogException:
+            columns = set()  # a table is not there
+        if columns != {(table.name, column) for table in TABLES.values() for column in table.schema}:
             self._con.close()
             raise Outdated(f"The publication {self.path} was made by another version.", "`closebook run` publishes anew.")
 
