@@ -28,7 +28,7 @@ def bind(warehouse: Warehouse, commit: Commit, batch: Batch, venue_id: str | Non
     if known.is_empty():
         commit.insert(PORTFOLIOS, PORTFOLIOS.frame([row]))
     elif venue_id is not None and known["venue_id"][0] != venue_id:
-        bound = row | {"entity": known["entity"][0]}
+        bound = row | {"entity": known["entity"][0], "owner": known["owner"][0]}
         commit.replace(PORTFOLIOS, PORTFOLIOS.frame([bound]), f"portfolio = '{batch.portfolio}'")
 
 

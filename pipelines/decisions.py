@@ -11,13 +11,17 @@ import polars as pl
 from pipelines.errors import ChecksFailed, UsageError
 from pipelines.histories import Reader
 from pipelines.journal import Journal, Record
+from pipelines.journalled import ADJUSTED
 from pipelines.locks import Lock, locks
 from pipelines.postclose import Kept, changed_since, cumulative, post_close, undecided
-from pipelines.tables import CLOSED_DAYS, DAILY_VALUES, POST_CLOSE_ITEMS, PUBLICATIONS
+from pipelines.tables import ADJUSTMENTS, CLOSED_DAYS, DAILY_VALUES, POST_CLOSE_ITEMS, PUBLICATIONS
 
-EXCEPTIONS = ("BREAK", "TIE_OUT", "NOT_TIED_OUT", "OPENING", "SUSPENSE", "NOT_CONFIGURED")
+EXCEPTIONS = ("BREAK", "TIE_OUT", "NOT_TIED_OUT", "OPENING", "SUSPENSE", "NOT_CONFIGURED", "UNMATCHED")
 """Matters that must be resolved or accepted before a lock."""
 SHOWN = 5
+_NEVER_READ = """
+    SELECT portfolio FROM portfolios AS p WHERE NOT EXISTS (SELECT 1 FROM pulls WHERE pulls.portfolio = p.portfolio) ORDER BY portfolio
+"""
 _SPAN = "calendar = ? AND day BETWEEN ? AND ?"
 
 
@@ -25,11 +29,12 @@ def lock(journal: Journal, source: Reader, kept: Kept, calendar: str, through: d
     """Lock every closed day through `through` as the publication knows it; refused while anything stands against it."""
     days = source.read(CLOSED_DAYS, "calendar = ? AND day <= ?", calendar, through).sort("day")
     held = locks(journal, calendar)
-    fresh = days.filter(pl.col("day") > held[-1].last) if held else days
+    if mine := [lock for lock in held if lock.first <= through <= lock.last]:
+        raise UsageError(f"{through} is locked already, by {mine[0].by}.", "`closebook reopen` opens it again.")
+    before = [lock.last for lock in held if lock.last < through]
+    fresh = days.filter(pl.col("day") > before[-1]) if before else days
     if days.is_empty() or days["day"][-1] != through:
         raise UsageError(f"{through} is not closed in the calendar {calendar}.", "Run `closebook run` first, or name a closed day.")
-    if fresh.is_empty():
-        raise UsageError(f"{through} is locked already, by {held[-1].by}.", "`closebook reopen` opens it again.")
     if against := [*objections(journal, source, fresh), *undecided(journal, source, kept, calendar)]:
         more = f" … and {len(against) - SHOWN} more" if len(against) > SHOWN else ""
         raise ChecksFailed(
@@ -106,6 +111,11 @@ def objections(journal: Journal, source: Reader, days: pl.DataFrame) -> Iterable
     missing = ((last - first).days + 1) - days.height
     if missing:
         yield f"{missing} days before it are not closed"
+    yield from (f"{portfolio} was never read" for portfolio in source.sql(_NEVER_READ)["portfolio"])
+    told = set(source.read(ADJUSTMENTS)["record"])
+    for record in journal.records(ADJUSTED):
+        if record.name not in told and datetime.fromisoformat(record.words["occurred_at"]) < days["as_of"][-1]:
+            yield f"an adjustment of {record.words['portfolio']} {record.words['native_code']} waits to be published by `closebook run`"
     stale = source.sql(
         f"SELECT portfolio, min(day) AS day FROM book WHERE {_SPAN} AND balance_status = 'STALE' GROUP BY ALL ORDER BY ALL",
         calendar,

@@ -113,6 +113,7 @@ def _tables(answer: Answer) -> dict[str, bytes]:
     files = {f"by_{by}.csv": tabular.csv(replace(statement, by=by).rows) for by in ("portfolio", "asset")}
     if answer.question.since is not None:
         files["evidence/event_columns.csv"] = tabular.csv(answer.roll_forward.annex)
+        files["evidence/issued_opening.csv"] = tabular.csv(answer.roll_forward.issued)
         files["evidence/prior_period.csv"] = tabular.csv(answer.roll_forward.prior)
     files |= {f"evidence/{name}.csv": tabular.csv(getattr(evidence, name)) for name in EVIDENCE}
     return files | {"evidence/history.csv": tabular.csv(statement.history)}

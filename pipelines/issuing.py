@@ -143,8 +143,7 @@ def _lock_words(journal: Journal, source: Reader, question: Question) -> str | N
     lock = locks.lock_of(journal, source, question.calendar, question.as_of)
     if lock is None:
         return None
-    why = [r.words["reason"] for r in journal.records("LOCK") if r.words["day"] == str(lock.last) and r.by == lock.by][-1]
-    return f"{lock.first} to {lock.last} by {lock.by}, as known at {instant(lock.known_at)}: {why}"
+    return f"{lock.first} to {lock.last} by {lock.by}, as known at {instant(lock.known_at)}: {lock.reason}"
 
 
 def _stem(source: Reader, question: Question) -> str:

@@ -34,6 +34,7 @@ def _decision(record: Record) -> dict[str, object]:
         "subject": words.get("subject"),
         "owner": words.get("owner"),
         "calendar": words.get("calendar"),
+        "first": date.fromisoformat(words["first"]) if "first" in words else None,
         "day": date.fromisoformat(words["day"]) if "day" in words else None,
         "known_at": datetime.fromisoformat(words["known_at"]) if "known_at" in words else None,
         "recorded_at": record.recorded_at,

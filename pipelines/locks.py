@@ -24,6 +24,7 @@ class Lock:
     publication: int
     known_at: datetime
     by: str
+    reason: str = ""
 
 
 def locks(journal: Journal, calendar: str) -> list[Lock]:
@@ -44,7 +45,8 @@ def locks(journal: Journal, calendar: str) -> list[Lock]:
 def _lock(record: Record) -> Lock:
     words = record.words
     first, last = date.fromisoformat(words["first"]), date.fromisoformat(words["day"])
-    return Lock(words["calendar"], first, last, int(words["publication"]), datetime.fromisoformat(words["known_at"]), record.by)
+    known_at = datetime.fromisoformat(words["known_at"])
+    return Lock(words["calendar"], first, last, int(words["publication"]), known_at, record.by, words["reason"])
 
 
 def _until(lock: Lock, last: date) -> Lock:

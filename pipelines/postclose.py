@@ -69,7 +69,7 @@ def changed_since(source: Reader, kept: Kept, lock: Lock) -> pl.DataFrame:
     effect = {f"{c}_change": pl.col(f"{c}_now").fill_null(0) - pl.col(c).fill_null(0) for c in ("balance", "value")}
     differs = both.filter(pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for old, new in pairs)).sort(*_WHOSE, "locked_day")
     told = differs.group_by(_WHOSE, maintain_order=True).last().select(both.columns).with_columns(**effect)
-    names = [hashlib.md5(repr(row).encode(), usedforsecurity=False).hexdigest()[:8] for row in told.iter_rows()]
+    names = [hashlib.md5(repr((lock.calendar, *row)).encode(), usedforsecurity=False).hexdigest()[:8] for row in told.iter_rows()]
     return told.with_columns(item=pl.Series(names, dtype=TEXT)).select(_ITEM.names()).cast(_ITEM)
 
 
@@ -82,8 +82,11 @@ def _values(source: Reader, lock: Lock) -> pl.DataFrame:
 
 
 def cumulative(journal: Journal, source: Reader, calendar: str, later: pl.DataFrame) -> pl.DataFrame:
-    """What post-close items change at the ends of locks: currency, change, and the most that is not material, where it is set."""
-    ends = [lock.last for lock in locks(journal, calendar)]
+    """What would be carried past the last locked day: currency, change, and the most that is not material, where it is set.
+
+    Each late effect is counted once, however many locks it lies under: where the open period begins.
+    """
+    ends = [lock.last for lock in locks(journal, calendar)][-1:]
     allowed = source.sql("SELECT name[13:] AS currency, most FROM tolerances WHERE name LIKE 'materiality %'")
     known = (
         later.filter(pl.col("locked_day").is_in(ends))

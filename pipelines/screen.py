@@ -87,6 +87,7 @@ def show_proof(report: Completeness) -> None:
     """What is behind each balance; exceptions and checks in one line each."""
     out = console()
     stale = report.accounts.filter(balance_status="STALE")["portfolio"].unique().sort().to_list()
+    stale += report.population.filter(pl.col("accounts") == 0, pl.col("read_through").is_null())["portfolio"].to_list()
     count = report.population.height
     print(f"Portfolios: {count} in the book, not read through the newest cut-off: {', '.join(stale) or 'none'}.")
     missing = ", ".join(f"{row['venue']} {row['name']}" for row in report.not_configured.to_dicts())

@@ -131,17 +131,19 @@ class Answer:
         since, e = self._since(), self.evidence
         facts = (e.entries, e.opened, e.accounts.lazy(), since, e.as_of)
         rows = rollforward.rollforward(*facts, _with_ids(e.adjustments, e.accounts))
+        issued = rollforward.ends_of(rows.clear() if self.issued is None else _moved(self.issued, since))
         if self.issued is not None:
-            rows = rollforward.from_issued(rows, rollforward.ends_of(_moved(self.issued, since)))
+            rows = rollforward.from_issued(rows, issued)
         rollforward.require_identity(rows)
-        bridge = rollforward.bridge(rows.lazy(), (self.issued or e).prices_at(since), e.prices_at(e.as_of))
+        bridge = rollforward.bridge(rows.lazy(), _prices_of_accounts(self.issued or e, since), e.prices_at(e.as_of))
         amounts = {f"printed_{name}": name for name in rollforward.BRIDGE_VALUES}
         return RollForward(
             heading=self.heading,
             since=since,
             opened=closing_words(self.source, since, self.question.calendar),
             rows=rows,
-            prior=self._prior(since),
+            issued=issued,
+            prior=self._prior(rows, since),
             adjustments=e.adjustments,
             columns=tuple(rollforward.columns(rows)),
             bridge=totals.printed(bridge, **amounts).collect(),
@@ -158,12 +160,13 @@ class Answer:
         known_through = self.opened.read(PUBLICATIONS)["known_through"][0]
         return Evidence(self.opened, self._since(), known_through, self.question.portfolio, self.question.entity)
 
-    def _prior(self, since: datetime) -> pl.DataFrame:
-        """Entries of the time before `since` of which something else is known than when it was locked."""
+    def _prior(self, rows: pl.DataFrame, since: datetime) -> pl.DataFrame:
+        """What adds up to `prior_period`: entries of which something else is known than when it was locked, and openings that moved."""
         now = self.evidence
         then = now.entries if self.issued is None else self.issued.entries
         before = pl.col("occurred_at") < since
-        return now.named(late.entries(then.filter(before), now.entries.filter(before))).collect()
+        listed = now.named(late.entries(then.filter(before), now.entries.filter(before))).collect()
+        return pl.concat([listed, late.rest(rows, listed, since, self.snapshot.known_at)], how="diagonal")
 
     def _since(self) -> datetime:
         since = self.question.since
@@ -224,6 +227,12 @@ class Answer:
 def _moved(evidence: Evidence, until: datetime) -> pl.DataFrame:
     """What accounts ended with at an instant."""
     return rollforward.rollforward(evidence.entries, evidence.opened, evidence.accounts.lazy(), until, until)
+
+
+def _prices_of_accounts(evidence: Evidence, moment: datetime) -> pl.LazyFrame:
+    """portfolio, native_code → price of the asset that it was labelled then."""
+    named = evidence.accounts.lazy().select("portfolio", "native_code", "asset")
+    return named.join(evidence.prices_at(moment).select("asset", "price", "currency", "reason"), on="asset", how="left")
 
 
 def _with_ids(named: pl.DataFrame, accounts: pl.DataFrame) -> pl.LazyFrame:

@@ -554,6 +554,7 @@ DECISIONS = Table(
         Column("subject", TEXT, "the issue or post-close item it speaks of", null=True),
         Column("owner", TEXT, "who is to resolve it from now on", null=True),
         Column("calendar", TEXT, "whose days it speaks of", null=True),
+        Column("first", DAY, "the first day that is locked", null=True),
         Column("day", DAY, "the last day that is locked, or the first that is open again", null=True),
         Column("known_at", INSTANT, "what is locked: the book as known at this instant", null=True),
         Column("recorded_at", INSTANT, "when it was recorded in the journal"),

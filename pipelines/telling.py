@@ -16,10 +16,19 @@ from pipelines.tables import CALENDARS
 
 @contextmanager
 def telling(
-    home: Home, newest: Publication, moment: datetime, calendar: str | None = None, known_at: datetime | None = None
+    home: Home,
+    newest: Publication,
+    moment: datetime,
+    calendar: str | None = None,
+    known_at: datetime | None = None,
+    rather: str = "",
 ) -> Iterator[Publication]:
-    """Open what tells the instant, in one calendar or in whichever of the book's locks it; the newest, asked for other knowledge."""
-    journal, names = Journal(home.journal), [calendar] if calendar else sorted(newest.read(CALENDARS)["calendar"])
+    """Open what tells the instant, in one calendar or in whichever of the book's locks it; the newest, asked for other knowledge.
+
+    `rather`: the calendar whose lock holds where several do.
+    """
+    every = sorted(newest.read(CALENDARS)["calendar"], key=lambda name: (name != rather, name))
+    journal, names = Journal(home.journal), [calendar] if calendar else every
     lock = next((found for name in names if (found := locks.lock_of(journal, newest, name, moment))), None)
     if lock is None or known_at or lock.publication == newest.facts()["publication_id"]:
         yield newest

@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from pipelines import book, decisions, postclose, publications
+from pipelines import book, decisions, filing, locks, postclose, publications
 from pipelines.config import Asset, Policy
 from pipelines.errors import ChecksFailed, UsageError
+from pipelines.exports.bundle import bundle
 from pipelines.exports.model import RollForward
 from pipelines.filing import first_difference, form_of
 from pipelines.home import Home
@@ -162,6 +163,96 @@ def test_what_is_material_is_not_carried_and_a_month_is_not_locked_on_top_of_wha
             decisions.revise(journal, newest, kept, "utc", LAST, "cat", "again", NOW)
 
 
+def test_an_effect_under_two_locks_is_material_once(tmp_path: Path) -> None:
+    with running(tmp_path, ledger(), LATE, now=11) as (home, journal, house, sandbox):
+        kept = partial(publications.version, home)
+        of_book = house.config.book.model_copy(update={"materiality": {"USD": D(8)}})
+        house.config = house.config.model_copy(update={"book": of_book})
+        house.run()
+        with published(home, house) as newest:
+            for day in (8, 10):
+                decisions.lock(journal, newest, kept, "utc", date(2025, 1, day), "ann", "month end", NOW)
+        sandbox.now = START + timedelta(days=DAYS)
+        house.run()
+        with published(home, house) as newest:
+            items = postclose.post_close(journal, newest, kept, "utc")
+            assert items["balance_change"].to_list() == [D("-0.05"), D("-0.05")]
+            for item in items["item"]:
+                decisions.carry(journal, newest, kept, item, "cat", "5 dollars", NOW)
+            with answered(home, newest) as answer:
+                assert row(answer.roll_forward)["prior_period"] == D("-0.05")
+
+
+def test_an_asset_that_is_labelled_anew_leaves_the_opening_value_what_was_issued(tmp_path: Path) -> None:
+    with told_late(tmp_path) as (home, _, house, _newest):
+        house.config = house.config.model_copy(update={"asset": (Asset(venue="coinbase", native_code="BTC", asset="XBT"),)})
+        house.run()
+        with published(home, house) as later, answered(home, later) as answer:
+            [bridged] = answer.roll_forward.bridge.filter(native_code="BTC").to_dicts()
+            assert bridged["opening_price"] is not None
+            assert bridged["reason"] is not None, "the new label has no price"
+            assert verified(answer, tmp_path) == ""
+
+
+def test_an_account_that_was_issued_and_left_the_entity_goes_out_of_its_roll_forward(tmp_path: Path) -> None:
+    with told_late(tmp_path) as (home, _, house, newest):
+        was = closing(home, newest)
+        sold = tuple(p.model_copy(update={"entity": "beta"}) if p.name == "desk" else p for p in house.config.portfolio)
+        house.config = house.config.model_copy(update={"portfolio": sold})
+        house.run()
+        with published(home, house) as later:
+            question = Question(CLOSING, since=OPENING, entity="acme")
+            with telling(home, later, CLOSING) as told, telling(home, told, OPENING) as opened:
+                answer = Answer(told, question, opened=opened)
+                btc = row(answer.roll_forward)
+                assert (btc["opening"], btc["prior_period"], btc["closing"]) == (was, -was, 0)  # type: ignore[operator]
+                assert verified(answer, tmp_path) == ""
+
+
+def test_a_number_that_was_changed_in_a_roll_forward_is_named_though_every_hash_fits(tmp_path: Path) -> None:
+    with told_late(tmp_path) as (home, _, _, newest), answered(home, newest) as answer:
+        files = filing.contents(answer)
+        table = pl.read_csv(files["roll_forward.csv"], infer_schema=False)
+        for changes in (
+            {"opening": 1, "prior_period": -1},
+            {"opening": -1, "unexplained": 1},
+            {"opening": 100, "closing": 100, "closing_adjusted": 100},
+            {"entries": 5},
+            {"book_closing": 1},
+        ):
+            forged = table.with_columns(
+                pl.when(pl.col("native_code") == "BTC").then((pl.col(c).cast(pl.Float64) + by).cast(pl.String)).otherwise(c).alias(c)
+                for c, by in changes.items()
+            )
+            (tmp_path / "forged.zip").write_bytes(bundle(filing.about(answer), files | {"roll_forward.csv": forged.write_csv().encode()}))
+            assert "BTC" in first_difference(tmp_path / "forged.zip"), changes
+        emptied = files | {"evidence/prior_period.csv": files["evidence/prior_period.csv"].splitlines(keepends=True)[0]}
+        (tmp_path / "forged.zip").write_bytes(bundle(filing.about(answer), emptied))
+        assert first_difference(tmp_path / "forged.zip") == "roll_forward.csv: prior_period of desk BTC"
+
+
+def test_an_adjustment_that_is_not_published_yet_stops_a_lock_over_its_days(tmp_path: Path) -> None:
+    with running(tmp_path, ledger()) as (home, journal, house, _), published(home, house) as newest:
+        kept = partial(publications.version, home)
+        adjusted(home, at="2025-01-05T00:00:00Z")
+        with pytest.raises(ChecksFailed, match="an adjustment of desk BTC waits to be published"):
+            decisions.lock(journal, newest, kept, "utc", LAST, "ann", "month end", NOW)
+        decisions.lock(journal, newest, kept, "utc", date(2025, 1, 4), "ann", "before it", NOW)
+
+
+def test_whose_lock_a_day_is_under_and_which_days_were_opened_again(tmp_path: Path) -> None:
+    with running(tmp_path, ledger()) as (home, journal, house, _):
+        with published(home, house) as newest:
+            kept = partial(publications.version, home)
+            for day, who in ((5, "ann"), (8, "bob")):
+                decisions.lock(journal, newest, kept, "utc", date(2025, 1, day), who, f"by {who}", NOW)
+            decisions.reopen(journal, "utc", date(2025, 1, 7), "eve", "restate", NOW)
+        with published(home, house) as newest:
+            states = newest.sql("SELECT state, decided_by, count(*) AS n FROM day_states GROUP BY ALL ORDER BY min(day)").rows()
+            assert states == [("LOCKED", "ann", 5), ("LOCKED", "bob", 1), ("REOPENED", "eve", 2), ("CLOSED", None, 4)]
+            assert locks.locks(journal, "utc")[-1].reason == "by bob"
+
+
 def adjusted(home: Home, *args: str, **options: str) -> str:
     told = {
         "portfolio": "desk", "code": "BTC", "amount": "0.25", "at": "2025-01-12T00:00:00Z", "by": "ann", "approver": "bob",
@@ -223,6 +314,7 @@ def test_an_issue_is_somebodys(tmp_path: Path) -> None:
     with running(tmp_path, rows) as (home, journal, house, _):
         owned = tuple(p.model_copy(update={"owner": "dora"}) if p.name == "desk" else p for p in house.config.portfolio)
         house.config = house.config.model_copy(update={"portfolio": owned})
+        house.run()
         house.run()
         with published(home, house) as newest:
             [one] = decisions.issues(journal, newest).filter(matter="BREAK").to_dicts()

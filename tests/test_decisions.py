@@ -184,6 +184,20 @@ def test_a_portfolio_that_is_no_longer_read_stops_the_lock(tmp_path: Path, gone:
         assert f"Portfolios: 3 in the book, not read through the newest cut-off: {gone}." in told
 
 
+def test_a_portfolio_that_was_never_read_stops_the_lock_and_is_told(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with Sandbox(dataset(tmp_path / "data", ledger())) as sandbox, house(home.root, sandbox) as book:
+        strange = tuple(p.model_copy(update={"account": "1" * 43}) if p.name == "perps" else p for p in book.config.portfolio)
+        book.config = book.config.model_copy(update={"portfolio": strange})
+        assert [o.subject for o in book.run() if o.error] == ["perps"]
+        with published(home, book) as newest:
+            with pytest.raises(ChecksFailed, match="perps was never read"):
+                decisions.lock(Journal(home.journal), newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
+            assert newest.sql("SELECT portfolio, says FROM issues WHERE matter = 'STALE'").rows() == [("perps", "it was never read")]
+        told = CliRunner().invoke(outgoing.app, ["completeness", "--home", str(home.root)]).output
+        assert "not read through the newest cut-off: perps." in told
+
+
 def test_what_exists_at_a_venue_and_nobody_configured_is_told_and_stops_the_lock(tmp_path: Path) -> None:
     rows = [*ledger(), ledger()[0] | {"portfolio": "vault"}]
     data = dataset(tmp_path / "data", rows)

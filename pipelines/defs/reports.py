@@ -81,7 +81,7 @@ def make_statement(context: dg.OpExecutionContext, config: Asked) -> None:
             raise Busy("Another process is making reports.", "Launch this again when it has ended.")
         with publications.newest(desk.home) as newest:
             question = _question(newest, config)
-            with telling(desk.home, newest, question.as_of, known_at=question.known_at) as told:
+            with telling(desk.home, newest, question.as_of, known_at=question.known_at, rather=question.calendar) as told:
                 made = desk.issue(told, question, config.format.value)
                 about = statement(statements.Answer(told, question))
     context.add_output_metadata({"file": dg.MetadataValue.path(made.path), "sha256": made.sha256, **about})

@@ -157,6 +157,7 @@ class RollForward:
     since: datetime
     opened: str  # the words of the opening instant
     rows: pl.DataFrame  # opening + columns = closing
+    issued: pl.DataFrame  # what the opening was issued as; empty where nothing was locked before
     prior: pl.DataFrame  # entries of earlier days that came to be known after their days were locked, or are no longer shown
     adjustments: pl.DataFrame  # what people say is held beside what venues report
     columns: tuple[str, ...]  # the movement columns of `rows`

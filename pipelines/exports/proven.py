@@ -14,9 +14,7 @@ from pipelines.exports.naming import identity, recorded, scope
 
 NET = "An unbroken chain proves net change, not that every gross movement is present: two rows that cancel can be missing together."
 ELSEWHERE = "Venues that tell what else there is: Coinbase. CryptoFuse and Pacifica tell nobody who only reads."
-REPORT = (
-    "None that this publication knows. Where a venue makes one, `closebook compare` orders it and sets it beside the book."
-)
+REPORT = "None that this publication knows. Where a venue makes one, `closebook compare` orders it and sets it beside the book."
 NOT_PROVEN = (
     "Ownership, encumbrance, venue solvency, gross movements where the venue gives no count, unrealised P&L, fair value. "
     "Rely on venue confirmations and SOC 1 reports."

@@ -68,7 +68,10 @@ def _make(desk: Desk, row: Any, say: Say) -> Any:
     """One request, to its end; None where it goes back to be tried again."""
     try:
         question = _question(row)
-        with publications.newest(desk.home) as newest, telling(desk.home, newest, question.as_of, known_at=question.known_at) as told:
+        with (
+            publications.newest(desk.home) as newest,
+            telling(desk.home, newest, question.as_of, known_at=question.known_at, rather=question.calendar) as told,
+        ):
             made = desk.issue(told, question, row["form"])
         desk.requests.ready(row["id"], made.question)
     except Exception as error:

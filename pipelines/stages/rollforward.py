@@ -15,7 +15,7 @@ import polars as pl
 
 from pipelines.errors import ContractError
 from pipelines.stages import exact
-from pipelines.tables import INSTANT, INT, MONEY, TEXT
+from pipelines.tables import INSTANT, INT, MONEY
 
 IN_OUT = {"deposits": "withdrawals", "trades_in": "trades_out"}
 """Columns whose decreases stand in a column of their own."""
@@ -58,14 +58,13 @@ SIGNED = ("transfer", "match", "otc_match", "rfq_match", "conversion", "match_co
 ORDER = ("entity", "venue", "portfolio", "asset", "native_code")
 BRIDGE_VALUES = ("opening_value", "price_effect", "movement_value", "closing_value")
 
+_NAMED = ["portfolio", "native_code"]
 _IDENTITY = ("account_id", "entity", "venue", "portfolio", "native_code", "asset", "network")
 _ENDS = (
     "opening", "opened_in_period", "prior_period", "unexplained", "closing", "adjustments", "closing_adjusted",
     "book_opening", "book_closing", "entries",
 )  # fmt: skip
 _ADJUSTED = pl.Schema({"account_id": INT, "occurred_at": INSTANT, "amount": MONEY})
-ISSUED = pl.Schema({"portfolio": TEXT, "native_code": TEXT, "issued": MONEY, "book_issued": MONEY})
-"""Closing balances as they were issued, per venue and in the book."""
 
 
 def rollforward(
@@ -104,21 +103,37 @@ def rollforward(
 
 
 def from_issued(table: pl.DataFrame, issued: pl.DataFrame) -> pl.DataFrame:
-    """The same movements from an opening that was issued (ISSUED): what is another now of the time before it is `prior_period`."""
-    told = table.join(issued, on=["portfolio", "native_code"], how="left", maintain_order="left").with_columns(
-        pl.col("issued", "book_issued").fill_null(0)
+    """The same movements from an opening that was issued (what `ends_of` it gives): what is another now of the time before it is
+    `prior_period`, by the entries' word; where the venue's own figure says something else, the rest is unexplained.
+
+    What was issued and is in the book no more goes out by `prior_period`.
+    """
+    gone = issued.join(table, on=_NAMED, how="anti")
+    told = pl.concat([_with_nothing(table, gone), table]).join(issued.select(*_NAMED, "issued", "book_issued"), on=_NAMED, how="left")
+    filled = told.with_columns(pl.col("issued", "book_issued").fill_null(0))
+    moved = pl.col("opening").fill_null(0) - pl.col("issued")
+    by_entries = pl.when(pl.col("opening").is_not_null()).then(pl.col("book_opening") - pl.col("book_issued"))
+    prior = pl.coalesce(by_entries, moved)
+    return (
+        filled.with_columns(prior_period=prior, unexplained=pl.col("unexplained") + moved - prior)
+        .with_columns(
+            opening=pl.when(pl.col("opening").is_not_null() | (pl.col("issued") != 0)).then("issued"),
+            book_opening=pl.when(pl.col("book_closing").is_not_null()).then("book_issued"),
+        )
+        .select(table.columns)
+        .sort(ORDER, nulls_last=True)
     )
-    before = pl.col("opening").fill_null(0)
-    return told.with_columns(
-        prior_period=before - pl.col("issued"),
-        opening=pl.when(pl.col("opening").is_not_null() | (pl.col("issued") != 0)).then("issued"),
-        book_opening=pl.when(pl.col("book_closing").is_not_null()).then("book_issued"),
-    ).select(table.columns)
+
+
+def _with_nothing(table: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
+    """Rows of accounts that hold nothing any more: they had an opening, and nothing moved."""
+    nothing = {name: pl.lit(0, dtype) for name, dtype in table.schema.items() if name not in _IDENTITY}
+    return gone.select(*_IDENTITY[1:], **nothing).with_columns(opened_in_period=pl.lit(None, MONEY)).select(table.columns)
 
 
 def ends_of(table: pl.DataFrame) -> pl.DataFrame:
     """What a roll-forward that was issued ends with, for the next one to begin with."""
-    return table.select("portfolio", "native_code", issued="closing", book_issued="book_closing").cast(ISSUED)
+    return table.select(*_IDENTITY[1:], issued="closing", book_issued="book_closing").filter(pl.col("issued").is_not_null())
 
 
 def columns(table: pl.DataFrame) -> list[str]:
@@ -161,7 +176,7 @@ def own_transfers(table: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def bridge(table: pl.LazyFrame, before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
-    """The book's opening value → its closing value; not gain or loss.
+    """The book's opening value → its closing value; not gain or loss. `before`: prices per account, as it was labelled then.
 
     opening × old price, + opening × (new price − old price), + net movements × new price. Products are rounded at 18 places,
     each; what that leaves stands in `rounding`. Where a price is missing or its currency changed there is a reason instead.
@@ -172,8 +187,8 @@ def bridge(table: pl.LazyFrame, before: pl.LazyFrame, after: pl.LazyFrame) -> pl
     reason = (
         pl.when(pl.col("asset").is_null()).then(pl.lit("UNMAPPED_ASSET"))
         .when(opening.is_null() | net.is_null()).then(pl.lit("OPENING_UNKNOWN"))
-        .when(new.is_null()).then("reason")
-        .when(old.is_null()).then(pl.lit("OPENING_") + pl.col("opening_reason"))
+        .when(new.is_null()).then(pl.coalesce("reason", pl.lit("NOT_PRICED")))
+        .when(old.is_null()).then(pl.lit("OPENING_") + pl.coalesce("opening_reason", pl.lit("NOT_PRICED")))
         .when((opening != 0) & (pl.col("currency") != pl.col("opening_currency"))).then(pl.lit("CURRENCY_CHANGED"))
     )  # fmt: skip
     values = {
@@ -184,7 +199,7 @@ def bridge(table: pl.LazyFrame, before: pl.LazyFrame, after: pl.LazyFrame) -> pl
     }
     return (
         table.with_columns(opening_units=_at_opening(), movement_units=pl.col("book_closing") - _at_opening())
-        .join(before.select("asset", *(pl.col(n).alias(f"opening_{n}") for n in price)), on="asset", how="left")
+        .join(before.select(*_NAMED, *(pl.col(n).alias(f"opening_{n}") for n in price)), on=_NAMED, how="left")
         .join(after.select("asset", "currency", "reason", closing_price="price"), on="asset", how="left")
         .with_columns(bridge_reason=reason)
         .with_columns(pl.when(pl.col("bridge_reason").is_null()).then(expr).alias(name) for name, expr in values.items())

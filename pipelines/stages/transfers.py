@@ -73,7 +73,7 @@ def _of(legs: pl.DataFrame, types: dict[str, tuple[str, ...]], direction: pl.Exp
 
 
 def _matched(sent: pl.DataFrame, received: pl.DataFrame) -> pl.DataFrame:
-    candidates = pl.concat([_near(sent, received, step) for step in (-1, 0, 1)]).sort(
+    candidates = pl.concat([_near(sent, received, step) for step in (-2, -1, 0, 1, 2)]).sort(
         "fee", pl.col("delay").abs(), "leg", "leg_in", maintain_order=True
     )
     chosen = list(_greedy(candidates.select("leg", "leg_in")))
@@ -82,7 +82,7 @@ def _matched(sent: pl.DataFrame, received: pl.DataFrame) -> pl.DataFrame:
 
 
 def _near(sent: pl.DataFrame, received: pl.DataFrame, step: int) -> pl.DataFrame:
-    """Pairs whose amounts lie in neighbouring hundredths, and that may be one transfer."""
+    """Pairs whose amounts lie in hundredths so far apart, and that may be one transfer: a fee of 1 % is just beyond one hundredth."""
     hundredth = (pl.col("size").cast(pl.Float64).log() / 0.01).floor().cast(pl.Int64)
     out = sent.with_columns(near=hundredth)
     into = received.with_columns(near=hundredth + step).rename({c: f"{c}_in" for c in received.columns if c not in ("entity", "asset")})

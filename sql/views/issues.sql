@@ -50,6 +50,13 @@ WITH named AS (
     FROM named AS n
     WHERE coalesce((SELECT arg_max(kind, recorded_at) FROM openings AS o WHERE o.account_id = n.account_id), 'UNKNOWN') = 'UNKNOWN'
     UNION ALL
+    SELECT 'OPENING_DERIVED', n.portfolio, n.native_code, NULL, o.opened_at, o.amount, o.recorded_at,
+        'what it held before its first entry is told by that entry alone', 'an asserted opening with its document',
+        concat_ws('|', 'OPENING_DERIVED', n.portfolio, n.native_code, o.opened_at, o.amount)
+    FROM openings AS o JOIN named AS n USING (account_id)
+    WHERE o.kind = 'DERIVED_FIRST_POSTING' AND o.amount <> 0
+        AND o.recorded_at = (SELECT max(recorded_at) FROM openings AS newer WHERE newer.account_id = o.account_id)
+    UNION ALL
     SELECT 'SUSPENSE', portfolio, native_code, NULL, NULL, NULL, recorded_at,
         'a row was refused: ' || reason, 'a release that reads it', concat_ws('|', 'SUSPENSE', portfolio, page_sha256, position)
     FROM suspense
@@ -71,6 +78,11 @@ WITH named AS (
     FROM newest
     WHERE balance_status = 'STALE'
     GROUP BY portfolio
+    UNION ALL
+    SELECT 'STALE', p.portfolio, NULL, NULL, NULL, NULL, p.recorded_at, 'it was never read', 'a pull that succeeds',
+        concat_ws('|', 'STALE', p.portfolio)
+    FROM portfolios AS p
+    WHERE NOT EXISTS (SELECT 1 FROM pulls WHERE pulls.portfolio = p.portfolio)
     UNION ALL
     SELECT 'UNKNOWN_TYPE', n.portfolio, n.native_code, min(m.occurred_at), max(m.occurred_at), sum(m.amount), min(m.recorded_at),
         count(*)::VARCHAR || ' entries of a type nobody knows: ' || m.event_type, 'a release that knows the type',

@@ -129,7 +129,7 @@ def test_two_hundred_flipped_bytes_of_the_archive_itself_are_each_found(made):
         ("completeness.csv", "treasury,BTC,INCEPTION,,3,", "treasury,BTC,INCEPTION,,4,", "completeness.csv: treasury BTC"),
         ("evidence/daily_values.csv", "Z,12.5,", "Z,12.4,", "evidence/daily_values.csv: treasury BTC"),
         ("roll_forward.csv", ",20,-2,15,", ",21,-2,14,", "roll_forward.csv: deposits of treasury ETH"),
-        ("roll_forward.csv", ",21,-12,80000", ",21,-11,80000", "roll_forward.csv: closing of perps USDC"),
+        ("roll_forward.csv", ",21,-12,80000", ",21,-11,80000", "roll_forward.csv: opening of perps USDC"),
     ],
 )  # fmt: skip
 def test_a_forged_number_is_found_though_every_hash_agrees(made, name, before, after, found):

@@ -158,6 +158,7 @@ CALENDARS = rows(t.CALENDARS, "calendar | timezone | cut_off\n utc | UTC | 00:00
 PULLS = rows(t.PULLS, """
     kind    | portfolio | subject | read_through | asked_at   | batch
     ACCOUNT | desk      | BTC     | 2025-01-04   | 2025-01-04 | aa
+    ACCOUNT | perps     | USDC    | 2025-01-04   | 2025-01-04 | bb
 """, **KNOWN)  # fmt: skip
 PAGES = rows(t.PAGES, """
     batch | position | venue    | portfolio | endpoint | request    | fetched_at | sha256

@@ -111,7 +111,7 @@ def test_the_inbox_knows_the_types_that_the_roll_forward_knows(ask):
 
 
 def test_a_day_is_closed_locked_or_open_again(published):
-    decided = "('{}', '{}', 'ann', 'why', NULL, NULL, 'utc', '{}', NULL, '2025-01-0{}')"
+    decided = "('{}', '{}', 'ann', 'why', NULL, NULL, 'utc', '2025-01-01', '{}', NULL, '2025-01-0{}')"
     with duckdb.connect(str(published)) as con:
         states = "SELECT state FROM day_states ORDER BY day"
         assert con.execute(states).fetchall() == [("CLOSED",)] * 3

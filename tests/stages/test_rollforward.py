@@ -137,7 +137,10 @@ def prices(btc, eth, currency="USD"):
 
 
 def bridged(before, after):
-    return stage.bridge(TABLE.lazy(), before, after).collect()
+    of_accounts = ACCOUNTS.select("portfolio", "native_code", "asset").join(
+        before.select("asset", "price", "currency", "reason"), on="asset"
+    )
+    return stage.bridge(TABLE.lazy(), of_accounts, after).collect()
 
 
 def test_the_bridge_is_old_units_at_the_change_of_price_and_net_movements_at_the_new_one():
