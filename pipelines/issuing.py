@@ -29,10 +29,10 @@ from pipelines.journal import Journal, Record
 from pipelines.postclose import changed_since
 from pipelines.publications import Publication
 from pipelines.statements import Answer, By, Question, day_ending, month
-from pipelines.tables import CLOSED_DAYS, PORTFOLIOS, PUBLICATIONS
+from pipelines.tables import CLOSED_DAYS, PORTFOLIOS
 from pipelines.telling import telling
 
-_ASKED = ("scope_of", "scope", "calendar", "as_of", "since", "grouping", "publication_id", "state")
+_ASKED = ("scope_of", "scope", "calendar", "as_of", "since", "grouping", "publication_id", "opened_publication_id", "state")
 """What makes an issued statement the answer to a question asked again."""
 Clock = Callable[[], datetime]
 
@@ -59,9 +59,13 @@ def issue(home: Home, newest: Publication, question: Question, by: str, reason: 
         raise UsageError("An issued statement says all that is known.", "Leave --known-at away, or do not issue it.")
     with machine_errors("The journal cannot be written"):
         home.journal.mkdir(parents=True, exist_ok=True)
-    with locked(home.journal / "issue.lock"), telling(home, newest, question.as_of, question.calendar) as told:
+    with (
+        locked(home.journal / "issue.lock"),
+        telling(home, newest, question.as_of, question.calendar) as told,
+        telling(home, told, question.since or question.as_of, question.calendar) as opened,
+    ):
         journal = Journal(home.journal)
-        asked = _asked(journal, told, question)
+        asked = _asked(journal, told, question) | {"opened_publication_id": str(opened.facts()["publication_id"])}
         mine = [r for r in journal.records(register.KIND) if _scope(r) == (asked["scope_of"], asked["scope"])]
         stem = _stem(told, question)
         versions = [r for r in mine if r.words["number"].rpartition("/")[0] == stem]
@@ -70,12 +74,11 @@ def issue(home: Home, newest: Publication, question: Question, by: str, reason: 
         mark = Mark(asked["state"], f"{stem}/{len(versions) + 1}", versions[-1].words["number"] if versions else None)
         if mark.state == "final":
             mark = replace(mark, locked=_lock_words(journal, told, question), later=_later(home, newest, question))
-        with telling(home, told, question.since or question.as_of, question.calendar) as opened:
-            at = clock()
-            inbox, reports = decisions.issues(journal, told, at), comparing.kept(home, told, question.as_of)
-            answer = Answer(told, question, mark, _superseded(home, mark), opened, inbox, reports)
-            answer = replace(answer, mark=replace(mark, opening=_opening(home, mine, answer)))
-            return Issued(_made(home, answer, asked, mine[-1] if mine else None, by, reason, at), again=False)
+        at = clock()
+        inbox, reports = decisions.issues(journal, told, at), comparing.kept(home, told, question.as_of)
+        answer = Answer(told, question, mark, _superseded(home, mark), opened, inbox, reports)
+        answer = replace(answer, mark=replace(mark, opening=_opening(home, mine, answer)))
+        return Issued(_made(home, answer, asked, mine[-1] if mine else None, by, reason, at), again=False)
 
 
 def _superseded(home: Home, mark: Mark) -> dict[str, bytes] | None:
@@ -170,7 +173,6 @@ def _made(home: Home, answer: Answer, asked: dict[str, str], before: Record | No
     told = manifest(filing.about(answer), files)
     heading, mark = answer.heading, answer.mark
     words = asked | {"number": mark.number or "", "reason": reason, "issued_at": at.isoformat(), "known_at": heading.known_at.isoformat()}
-    words |= {"opened_publication_id": str((answer.opened or answer.source).read(PUBLICATIONS)["publication_id"][0])}
     words |= {"software": heading.software, "policies_sha256": heading.policies_sha256}
     words |= {"supersedes": mark.supersedes} if mark.supersedes else {}
     words |= {"locked": mark.locked} if mark.locked else {}

@@ -25,7 +25,7 @@ LAYERS = {
     "register": ("errors home journal tables", ""),
     "issuing": ("*", "polars"),
     "outgoing": ("*", "typer"),
-    "decisions": ("errors histories journal locks postclose tables", "polars"),
+    "decisions": ("errors histories journal journalled locks postclose tables", "polars"),
     "locks": ("book histories journal", ""),
     "postclose": ("histories journal locks stages tables warehouse", "polars"),
     "inbox": ("*", "polars typer"),
