@@ -68,9 +68,22 @@ def adjust(journal: Journal, source: Reader, made: Adjustment, by: str, at: date
             f"{made.occurred_at.isoformat()} lies in days that are locked.",
             f"Date it in the open period, {until.isoformat()} or later, or `closebook reopen`.",
         )
-    if source.read(ACCOUNTS, "portfolio = ? AND native_code = ?", made.portfolio, made.native_code).is_empty():
+    _require_open(source, made)
+    words = asdict(made) | {"occurred_at": made.occurred_at.isoformat(), "amount": f"{made.amount:f}"}
+    return journal.append(ADJUSTED, by, words, at)
+
+
+def _require_open(source: Reader, made: Adjustment) -> None:
+    """The account is there, and had its opening by then."""
+    named = "portfolio = ? AND native_code = ?"
+    if source.read(ACCOUNTS, named, made.portfolio, made.native_code).is_empty():
         raise UsageError(
             f"Portfolio {made.portfolio} has no account {made.native_code} in this book.", "`closebook snapshot` lists its accounts."
         )
-    words = asdict(made) | {"occurred_at": made.occurred_at.isoformat(), "amount": f"{made.amount:f}"}
-    return journal.append(ADJUSTED, by, words, at)
+    newest = f"SELECT arg_max(opened_at, o.recorded_at) AS at FROM openings AS o JOIN accounts USING (account_id) WHERE {named}"
+    opened: datetime | None = source.sql(newest, made.portfolio, made.native_code)["at"][0]
+    if opened is not None and made.occurred_at < opened:
+        raise UsageError(
+            f"{made.portfolio} {made.native_code} has its opening at {opened.isoformat()}; an adjustment before it is part of none.",
+            "Give a later --at, or assert an earlier [[opening]].",
+        )

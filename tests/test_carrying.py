@@ -27,7 +27,7 @@ from pipelines.telling import telling
 from tests.closing_once import House
 from tests.ledger_text import D, instant
 from tests.test_decisions import LAST, LATE, NOW, published, running
-from tests.test_proving import DAYS, START, ledger
+from tests.test_proving import DAYS, START, ledger, without
 
 OPENING, CLOSING = instant("2025-01-11"), instant("2025-01-13")
 
@@ -301,6 +301,12 @@ def test_an_adjustment_is_a_column_beside_the_venues_and_moves_no_balance_and_no
 def test_an_adjustment_that_cannot_be_is_refused(late: Home, options: dict[str, str], why: str) -> None:
     assert why in adjusted(late, **options)
     assert not list(Journal(late.journal).records("ADJUSTMENT"))
+
+
+def test_an_adjustment_before_an_accounts_opening_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path, without(0)) as (home, _, house, _), published(home, house):
+        assert "an adjustment before it is part of none" in adjusted(home, at="2025-01-01T12:00:00Z")
+        assert "publishes it" in adjusted(home, at="2025-01-03T12:00:00Z")
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,7 @@ def _allocation(statement: Statement) -> Iterator[dict[str, str]]:
 
 def _history(statement: Statement) -> Iterator[dict[str, str]]:
     days = sorted(statement.history["day"])
-    note = "Priced accounts only; the axis does not begin at zero."
+    note = "Priced accounts only, each day as known for this page, issued otherwise or not; the axis does not begin at zero."
     for (entity, currency), rows in statement.history.group_by("entity", "currency", maintain_order=True):
         lowest, highest = (rows.sort("value").row(end, named=True) for end in (0, -1))
         points = list(zip(rows["day"], rows["value"], strict=True))
