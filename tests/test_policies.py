@@ -16,12 +16,14 @@ from pipelines.config import load
 from pipelines.errors import ConfigError
 from pipelines.explain import explain
 from pipelines.filing import first_difference, form_of
+from pipelines.home import Home
 from pipelines.sandbox.serve import Sandbox
 from pipelines.statements import Answer, Question
 from pipelines.tables import DAILY_PRICES, POLICIES, PUBLICATIONS
 from tests import tiny
 from tests.closing_once import House, house
 from tests.ledger_text import D, instant
+from tests.test_decisions import published
 
 CLOSE = instant("2025-01-04")
 PEG = '\n[[policy]]\nname = "frozen"\nasset = "BTC"\nprice = "{}"\ncurrency = "USD"\napprover = "controller"\n'
@@ -92,7 +94,8 @@ def test_an_alias_is_explained_and_verified_from_its_evidence(tmp_path: Path) ->
         assert "XBT is priced as BTC (policy wrapped, approved by controller)" in told
         assert told.count("BTC-USD 2025-01-03") == 24
         archive = tmp_path / "bundle.zip"
-        archive.write_bytes(form_of(Answer(book.warehouse, Question(CLOSE)), "bundle"))
+        with published(Home(tmp_path / "published"), book) as newest:
+            archive.write_bytes(form_of(Answer(newest, Question(CLOSE)), "bundle"))
         assert first_difference(archive) == ""
         with zipfile.ZipFile(archive) as opened:
             opened.extractall(tmp_path / "bundle")

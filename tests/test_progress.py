@@ -30,7 +30,7 @@ def test_a_log_says_what_is_being_pulled_and_what_was(tmp_path: Path) -> None:
     assert said[0].startswith("Pulling: ")
     assert 2 < len(said) < 60
     assert said[-1] == (
-        "Pulled: desk 12 pages, 5 of 5 walks; perps 5 pages, 1 of 1 walks; prices 3 pages, 2 of 2 walks; shop 7 pages, 1 of 1 walks."
+        "Pulled: desk 13 pages, 5 of 5 walks; perps 5 pages, 1 of 1 walks; prices 3 pages, 2 of 2 walks; shop 7 pages, 1 of 1 walks."
     )
 
 
