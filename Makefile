@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: bench bench-prove bench-pull check clean demo docs format help lock npm-client test torture torture-clock torture-engine torture-graph torture-pull torture-readers torture-reports ui 
+.PHONY: bench bench-prove bench-pull bench-statements check clean demo docs format help lock npm-client test torture torture-clock torture-engine torture-graph torture-pull torture-readers torture-reports ui 
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -43,6 +43,9 @@ torture-engine: $(READY) ## 10,000 random books against plain arithmetic, and 2,
 
 bench-prove: $(READY) ## what proving 10 M postings costs beside reading them, or SIZE=100
 	@$(BIN)/python -m benchmarks.prove $(or $(SIZE),10)
+
+bench-statements: $(READY) ## how long a statement of 10,000 accounts takes in each form
+	@$(BIN)/python -m benchmarks.statements 10000
 
 bench-pull: $(READY) ## how much of the venues' rates a cold pull uses (about eight minutes), or VENUE=coinbase
 	@$(BIN)/python -m benchmarks.pull $(VENUE)
