@@ -136,60 +136,63 @@ def changes(lines: list[Row], said: Row) -> Found:
 
 def movements(tables: dict[str, list[Row]], said: Row) -> Found:
     """Columns are what their entries add up to, opening + columns = closing, both ends are the entries', and the bridge leads along."""
-    kinds = {(e["venue"], e["event_type"]): (e["increases"], e["decreases"]) for e in tables["event_columns"]}
-    since, until, moved = when(said["from"]), when(said["as_of"]), collections.defaultdict[Any, D](D)
-    venue, openings = {key(r): r["venue"] for r in tables["roll_forward"]}, {key(o): o for o in tables["openings"]}
-    opened = {k: when(o["opened_at"]) for k, o in openings.items()}
-    last = {k: D(o["amount"] or "NaN") if o["kind"] != "UNKNOWN" else NAN for k, o in openings.items()}
-    first = {k: last[k] for k, at in opened.items() if at < since}
-    for p in sorted(tables["postings"], key=lambda p: (when(p["occurred_at"]), int(p["position"]))):
-        if key(p) not in opened or not opened[key(p)] <= when(p["occurred_at"]) < until:
-            continue
-        k, amount, after = key(p), D(p["amount"]), D(p["balance_after"])
-        gap = after - last[k] - amount
-        if when(p["occurred_at"]) < since:
-            first[k] = after
-        else:
-            moved[k, kinds[venue[k], p["event_type"]][amount < 0]] += amount
-            moved[k, "unexplained"] += D(0) if gap.is_nan() else gap
-            moved[k, "entries"] += 1
-        last[k] = after
+    first, last, moved = walked(tables, when(said["from"]), when(said["as_of"]))
     issued = {key(r): D(r["issued"]) for r in tables["issued_opening"]}
-    for kind, name in (("prior_period", "prior_period"), ("adjustments", "adjustments")):
-        for row in tables[name]:
-            moved[key(row), kind] += D(row["amount"])
+    book = {(r["entity"], *key(r)): r["balance"] for r in tables["by_portfolio"]}
     for r in tables["roll_forward"]:
-        k, known, zero = key(r), bool(r["book_closing"]), D(0)
-        told = {
-            c: D(r[c] or 0) for c in ("opening", "opened_in_period", "prior_period", "unexplained", "closing", "entries", "adjustments")
-        }
+        k, known = key(r), bool(r["book_closing"])
+        opening, prior, gaps, closing = (D(r[c] or 0) for c in ("opening", "prior_period", "unexplained", "closing"))
+        began, flows = first.get(k, D(0)), sum((D(r[c]) for c in said["columns"]), D(r["opened_in_period"] or 0))
         wrong = [c for c in (*said["columns"], "prior_period", "adjustments", "entries") if D(r[c] or 0) != moved[k, c]]
-        ends = told["opening"] + told["prior_period"] + told["unexplained"], first.get(k, zero) + moved[k, "unexplained"]
-        wrong += (
-            ["opening"]
-            if known and (ends[0] != ends[1] or told["opening"] != issued.get(k, zero if issued else first.get(k, zero)))
-            else []
-        )
-        wrong += ["closing"] if not same(r["closing"], last.get(k, zero)) else []
-        parts = told["opening"] + told["opened_in_period"] + told["prior_period"] + sum(D(r[c]) for c in said["columns"])
-        wrong += ["closing"] if known and parts + told["unexplained"] != told["closing"] else []
-        wrong += ["closing_adjusted"] if r["closing"] and D(r["closing_adjusted"]) != told["closing"] + told["adjustments"] else []
-        book = [b["balance"] for b in tables["by_portfolio"] if key(b) == k and b["entity"] == r["entity"]]
-        wrong += ["book_closing"] if book and D(book[0] or 0) != D(r["book_closing"] or 0) else []
+        if known and (opening + prior + gaps != began + moved[k, "gaps"] or opening != issued.get(k, D(0) if prior else began)):
+            wrong.append("opening")
+        if not same(r["closing"], last.get(k, D(0))) or (known and opening + prior + flows + gaps != closing):
+            wrong.append("closing")
+        if r["closing"] and D(r["closing_adjusted"]) != closing + D(r["adjustments"]):
+            wrong.append("closing_adjusted")
+        if D(book.get((r["entity"], *k), r["book_closing"]) or 0) != D(r["book_closing"] or 0):
+            wrong.append("book_closing")
         yield from (f"roll_forward.csv: {c} of {' '.join(k)}" for c in wrong)
     if [{k: "" if v is None else str(v) for k, v in row.items()} for row in said["rows"]] != tables["roll_forward"]:
         yield "roll_forward.json: its rows are not those of the CSV"
+    yield from bridged(said)
+
+
+def walked(tables: dict[str, list[Row]], since: datetime, until: datetime) -> tuple[dict[Any, D], dict[Any, D], dict[Any, D]]:
+    """What each account began and ended with at its venue, and what its entries, prior-period items and adjustments add up to."""
+    kinds = {(e["venue"], e["event_type"]): (e["increases"], e["decreases"]) for e in tables["event_columns"]}
+    venue, openings = {key(r): r["venue"] for r in tables["roll_forward"]}, {key(o): o for o in tables["openings"]}
+    opened, moved = {k: when(o["opened_at"]) for k, o in openings.items()}, collections.defaultdict[Any, D](D)
+    last = {k: D(o["amount"] or "NaN") if o["kind"] != "UNKNOWN" else NAN for k, o in openings.items()}
+    first = {k: last[k] for k, at in opened.items() if at < since}
+    for p in sorted(tables["postings"], key=lambda p: (when(p["occurred_at"]), int(p["position"]))):
+        k, at, amount, after = key(p), when(p["occurred_at"]), D(p["amount"]), D(p["balance_after"])
+        if k not in opened or not opened[k] <= at < until:
+            continue
+        gap, last[k] = after - last[k] - amount, after
+        if at < since:
+            first[k] = after
+            continue
+        moved[k, kinds[venue[k], p["event_type"]][amount < 0]] += amount
+        moved[k, "gaps"] += 0 if gap.is_nan() else gap
+        moved[k, "entries"] += 1
+    for name in ("prior_period", "adjustments"):
+        for row in tables[name]:
+            moved[key(row), name] += D(row["amount"])
+    return first, last, moved
+
+
+def bridged(said: Row) -> Found:
+    """opening units × old price + units × change of price + net movement × new price = closing units × new price."""
     sums = collections.defaultdict[Any, D](D)
-    for b in said["bridge"]:
-        names = ("opening_units", "opening_price", "movement_units", "closing_price")
-        units, old, net, new = (D(b[c]) if b[c] is not None else NAN for c in names)
-        old = new if not units else old
+    for b in (b for b in said["bridge"] if b["reason"] is None):
+        units, old, net, new = (D(b[c] or "NaN") for c in ("opening_units", "opening_price", "movement_units", "closing_price"))
+        old = old if units else new
         due = {"opening_value": units * old, "price_effect": units * (new - old), "movement_value": net * new}
         due["closing_value"] = (units + net) * new
-        wrong = [c for c, number in due.items() if b["reason"] is None and not same(b[c], number.quantize(LAST))]
-        yield from (f"roll_forward.json: {c} of {' '.join(key(b))}" for c in wrong)
+        yield from (f"roll_forward.json: {c} of {' '.join(key(b))}" for c, number in due.items() if not same(b[c], number.quantize(LAST)))
         for c in (*due, "rounding"):
-            sums[b["entity"], b["currency"], c] += D(b[c] or 0) if b["reason"] is None else 0
+            sums[b["entity"], b["currency"], c] += D(b[c] or 0)
     for t in said["bridge_totals"]:
         if any(not same(t[c], sums[t["entity"], t["currency"], c]) for c in ("opening_value", "closing_value", "price_effect", "rounding")):
             yield f"roll_forward.json: total {t['entity']} {t['currency']}"

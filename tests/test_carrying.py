@@ -22,12 +22,14 @@ from pipelines.home import Home
 from pipelines.inbox import app
 from pipelines.journal import Journal
 from pipelines.publications import Publication
+from pipelines.sandbox.serve import Sandbox
 from pipelines.statements import Answer, Question
 from pipelines.telling import telling
 from tests.closing_once import House
+from tests.closing_once import house as house_of
 from tests.ledger_text import D, instant
 from tests.test_decisions import LAST, LATE, NOW, published, running
-from tests.test_proving import DAYS, START, ledger, without
+from tests.test_proving import DAYS, START, dataset, ledger, without
 
 OPENING, CLOSING = instant("2025-01-11"), instant("2025-01-13")
 
@@ -206,6 +208,26 @@ def test_an_account_that_was_issued_and_left_the_entity_goes_out_of_its_roll_for
                 answer = Answer(told, question, opened=opened)
                 btc = row(answer.roll_forward)
                 assert (btc["opening"], btc["prior_period"], btc["closing"]) == (was, -was, 0)  # type: ignore[operator]
+                assert verified(answer, tmp_path) == ""
+
+
+def test_a_portfolio_first_read_after_the_lock_opens_with_nothing_and_verifies_alone(tmp_path: Path) -> None:
+    with Sandbox(dataset(tmp_path / "data", ledger())) as sandbox, house_of(tmp_path / "young", sandbox) as house:
+        home, journal = Home(tmp_path / "young"), Journal(tmp_path / "young/journal")
+        everything = house.config
+        house.config = everything.model_copy(update={"portfolio": tuple(p for p in everything.portfolio if p.name != "shop")})
+        house.run()
+        with published(home, house) as newest:
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
+        house.config = everything
+        house.run()
+        with published(home, house) as later:
+            question = Question(CLOSING, since=OPENING, portfolio="shop")
+            with telling(home, later, CLOSING) as told, telling(home, told, OPENING) as opened:
+                answer = Answer(told, question, opened=opened)
+                [eth] = answer.roll_forward.rows.filter(native_code="ETH").to_dicts()
+                assert eth["opening"] is None or eth["opening"] == 0
+                assert eth["prior_period"] == eth["closing"] != 0
                 assert verified(answer, tmp_path) == ""
 
 

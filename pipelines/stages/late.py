@@ -9,6 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
+from pipelines.stages import exact
 from pipelines.tables import INSTANT
 
 _NAMED = ["portfolio", "native_code"]
@@ -28,7 +29,7 @@ def entries(then: pl.LazyFrame, now: pl.LazyFrame) -> pl.LazyFrame:
 
 def rest(rows: pl.DataFrame, listed: pl.DataFrame, since: datetime, known_at: datetime) -> pl.DataFrame:
     """A line for each account whose `prior_period` its listed entries do not add up to: what it opened with, or whose it is, is another."""
-    sums = listed.group_by(_NAMED).agg(listed=pl.col("amount").sum())
+    sums = listed.lazy().group_by(_NAMED).agg(listed=exact.total(pl.col("amount"))).collect()
     left = rows.join(sums, on=_NAMED, how="left", maintain_order="left").with_columns(
         amount=pl.col("prior_period").fill_null(0) - pl.col("listed").fill_null(0)
     )
