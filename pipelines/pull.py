@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -86,6 +87,11 @@ class Puller:
     clock: Clock = now
     patience: venues.Patience | None = None
     claims: dict[tuple[str, str], str] = field(default_factory=dict)  # (venue, its id of a portfolio) → the name that opened it first
+    aside: Executor = field(default_factory=partial(ThreadPoolExecutor, max_workers=1))
+
+    async def one_by_one(self, work: Callable[[], T]) -> T:
+        """What keeps the interpreter busy, in a thread of its own. Several at once would leave none of it to those who ask."""
+        return await asyncio.get_running_loop().run_in_executor(self.aside, work)
 
     async def portfolios(self, until: datetime) -> list[Outcome]:
         """Live balances and history of every configured portfolio, and the list of products."""
@@ -101,7 +107,7 @@ class Puller:
                     outcome.notes.append(batch)
                 else:
                     outcome.pages += len(batch.pages)
-                    await asyncio.to_thread(self.archive.put, batch, self.warehouse.next_instant())
+                    await self.one_by_one(partial(self.archive.put, batch, self.warehouse.next_instant()))
         except (VenueError, ConfigError) as error:
             outcome.error = str(error)
         return outcome
@@ -157,13 +163,24 @@ class _Walker:
             walking = self._set_out(client, wanted if client.subjects_by_account else [("", None)])
             if balances:  # archived while the walks are on their way
                 yield self._batch("BALANCES", "", None, balances[0].fetched_at, balances)
+            told = await self._population(client)
+            if isinstance(told, list) and told:
+                yield self._batch("POPULATION", "", None, told[0].fetched_at, told)
             async for batch in self._come_home(walking):
                 yield batch
-            with suppress(Refused):  # a key that may not see what else there is opens its own portfolio all the same
-                if told := await client.population():
-                    yield self._batch("POPULATION", "", None, told[0].fetched_at, told)
+            if isinstance(told, VenueError):
+                raise told
             if client.subjects_by_account:
                 self._require_all_listed({a.code for a in listed})
+
+    async def _population(self, client: venues.Client) -> list[Page] | VenueError:
+        """What else there is. A key that may not see it opens its own portfolio all the same; other trouble waits for the walks."""
+        try:
+            return await client.population()
+        except Refused:
+            return []
+        except VenueError as error:
+            return error
 
     def _idle(self, code: str) -> bool:
         """Never used, and read from its beginning not long ago: the live list says enough of it for now."""
@@ -265,9 +282,9 @@ class _Walker:
         yield from (known[step] for step in STEPS_BACK if step < len(known) and known[step] < since)
 
     async def _beside(self, read: Callable[[Beside], T]) -> T:
-        """Reading a walk takes its time: in a thread of its own, so that the others go on asking."""
+        """Reading a walk takes its time: meanwhile the others go on asking."""
         with self.puller.warehouse.beside() as beside:
-            return await asyncio.to_thread(read, beside)
+            return await self.puller.one_by_one(partial(read, beside))
 
     def _joins(self, batch: Batch, beside: Beside) -> bool:
         """The walk's oldest instant reads as it did. What cannot be read is archived all the same; `ingest` says so."""
