@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: bench bench-prove bench-pull bench-statements check clean demo docs format help lock npm-client test torture torture-clock torture-engine torture-graph torture-pull torture-readers torture-reports ui 
+.PHONY: bench bench-prove bench-pull bench-statements check clean demo docs format help lock npm-client test torture torture-clock torture-disk torture-engine torture-graph torture-pull torture-readers torture-reports ui 
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -62,13 +62,16 @@ npm-client: ## the npm package coinbase-api, for the test that drives it (needs 
 
 docs: $(READY) ## rewrite docs/configuration.md and docs/tables.md from the code
 	@$(BIN)/python -m docs.generate
-torture: torture-pull torture-graph torture-clock torture-readers torture-reports torture-engine ## every sweep in full (about three hours)
+torture: torture-pull torture-graph torture-clock torture-disk torture-readers torture-reports torture-engine ## every sweep in full (about three hours)
 
 torture-clock: $(READY) ## a schedule of 400 days with outages, beside a book closed all at once
 	@$(BIN)/python -m tests.torture.clock 400
 
 torture-graph: $(READY) ## a hundred whole runs killed at random instants, each run again and compared
 	@$(BIN)/python -m tests.torture.graph 100
+
+torture-disk: $(READY) ## forty runs on a disk that fills up at random instants, and one for each folder that cannot be written (as root)
+	@$(BIN)/python -m tests.torture.disk 40
 
 torture-readers: $(READY) ## ten readers through three hundred publications, twenty publishers killed
 	@$(BIN)/python -m tests.torture.readers 10 300 20

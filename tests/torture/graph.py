@@ -14,7 +14,8 @@ import sqlite3
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +23,6 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines.sandbox.serve import Sandbox
 from tests.command import begin, ended
 from tests.faults.house import END, dataset, venues
 
@@ -72,21 +72,6 @@ def in_peace(folder: Path, times: int) -> float:
     return seconds
 
 
-def killed(base: Path, folder: Path, within: float, seed: int) -> bool:
-    """A copy of `base`, its run killed within so many seconds, then run in peace; whether the kill came before the end."""
-    shutil.copytree(base, folder, symlinks=True)
-    process = begin("run", cwd=folder)
-    time.sleep(random.Random(seed).uniform(0, 0.9 * within))
-    assert process.pid
-    with suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGKILL)  # it may not lead its group yet
-        os.killpg(process.pid, signal.SIGKILL)
-    in_time = ended(process) == -signal.SIGKILL
-    in_peace(folder, 2)
-    _nothing_left_behind(folder / "data")
-    return in_time
-
-
 def _nothing_left_behind(home: Path) -> None:
     """No draft under any name, no run that still counts as running."""
     drafts = [p for folder in ("archive", "published", "statements") for p in (home / folder).rglob(".*")]
@@ -96,38 +81,68 @@ def _nothing_left_behind(home: Path) -> None:
     assert going_on == [], going_on
 
 
-def prepared(folder: Path, sandbox: Sandbox) -> Path:
-    """A book closed up to two days before the end; the next run has two days, new pages and statements to make."""
-    base = folder / "base"
-    base.mkdir()
-    sandbox.write_config(base / "closebook.toml")
-    sandbox.now = END - timedelta(days=2)
-    in_peace(base, 1)
-    sandbox.now = END
-    return base
+@dataclass(frozen=True)
+class Trials:
+    """A book closed up to two days before the end: what becomes of it when it is run in peace, and copies of it that are not."""
+
+    base: Path
+    before: Book
+    peace: Book
+    seconds: float  # that the run in peace took
+
+    def copied(self, to: Path) -> Path:
+        shutil.copytree(self.base, to, symlinks=True)
+        return to
+
+    def differing(self, folder: Path) -> list[str]:
+        """Run the copy again, in peace: what it says then that the undisturbed book does not."""
+        in_peace(folder, 2)
+        _nothing_left_behind(folder / "data")
+        return Book.of(folder / "data").differences(self.peace)
 
 
-def sweep(folder: Path, times: int, seed: int = 0) -> tuple[int, list[str]]:
-    """How many kills came before the end, and what differed after them."""
+@contextmanager
+def trials(folder: Path) -> Iterator[Trials]:
+    """The next run has two days, new pages and statements to make."""
     with venues(dataset(folder / "dataset")) as sandbox:
-        base = prepared(folder, sandbox)
-        shutil.copytree(base, folder / "peace", symlinks=True)
-        seconds = in_peace(folder / "peace", 2)
-        peace, in_time, differing = Book.of(folder / "peace/data"), 0, []
-        assert peace.tables["daily_values"].height > 20
-        assert len(peace.statements) > 3
-        for number in range(times):
-            in_time += killed(base, folder / f"killed-{number}", seconds, seed + number)
-            differing += [f"{number}: {d}" for d in Book.of(folder / f"killed-{number}/data").differences(peace)]
-            shutil.rmtree(folder / f"killed-{number}")
+        base, peace = folder / "base", folder / "peace"
+        base.mkdir()
+        sandbox.write_config(base / "closebook.toml")
+        sandbox.now = END - timedelta(days=2)
+        in_peace(base, 1)
+        sandbox.now = END
+        shutil.copytree(base, peace, symlinks=True)
+        seconds = in_peace(peace, 1)
+        found = Trials(base, Book.of(base / "data"), Book.of(peace / "data"), seconds)
+        assert found.peace.tables["daily_values"].height > 20
+        assert len(found.peace.statements) > 3
+        yield found
+
+
+def killed(trials: Trials, folder: Path, share: float) -> tuple[bool, list[str]]:
+    """Kill the run of a copy after this share of its time; whether that came before its end, and what differs after the next."""
+    trials.copied(folder)
+    process = begin("run", cwd=folder)
+    time.sleep(share * trials.seconds)
+    assert process.pid
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL)  # it may not lead its group yet
+        os.killpg(process.pid, signal.SIGKILL)
+    in_time = ended(process) == -signal.SIGKILL
+    differing = trials.differing(folder)
+    shutil.rmtree(folder)
     return in_time, differing
 
 
 def main(times: int) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        in_time, differing = sweep(Path(name), times)
-        sys.stdout.write(f"killed={times} before_the_end={in_time} differing={len(differing)} {' '.join(differing)}\n")
-        sys.exit(bool(differing))
+    with tempfile.TemporaryDirectory() as name, trials(Path(name)) as found:
+        chance = random.Random(0)
+        done = [killed(found, Path(name) / "killed", chance.uniform(0, 0.9)) for _ in range(times)]
+    differing = [f"{number}: {d}" for number, (_, differences) in enumerate(done) for d in differences]
+    sys.stdout.write(
+        f"killed={times} before_the_end={sum(in_time for in_time, _ in done)} differing={len(differing)} {' '.join(differing)}\n"
+    )
+    sys.exit(bool(differing))
 
 
 if __name__ == "__main__":

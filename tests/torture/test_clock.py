@@ -1,0 +1,13 @@
+"""The sweep of `make torture-clock`, small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.torture import clock
+
+
+def test_a_schedule_misses_no_day_and_changes_none(tmp_path: Path) -> None:
+    runs, wrong = clock.sweep(tmp_path, days=2)
+    assert wrong == []
+    assert runs > 1
