@@ -1,14 +1,14 @@
 """Batch of reply pages ↔ one immutable zstd Parquet file. Nothing is interpreted here.
 
-A file is named by the instant of its commit and the hash of its content, so that the sorted names are the order of replay
-and no name is ever reused. It appears under its name whole or not at all.
+A file is named by the instant of its commit and the hash of its bytes, so that the sorted names are the order of replay,
+no name is ever reused, and no byte of it changes unnoticed. It appears under its name whole or not at all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -53,11 +53,10 @@ class Archive:
 
     def put(self, batch: Batch, recorded_at: datetime) -> Archived:
         """Write one batch; returns its name. `recorded_at` is the instant its facts will carry."""
-        head = _head(batch, recorded_at)
-        name = _name(head, batch, recorded_at)
-        buffer = BytesIO()
+        head, buffer = _head(batch, recorded_at), BytesIO()
         pages = [{f: getattr(p, f) for f in _PAGE.names} for p in batch.pages]
         pq.write_table(pa.Table.from_pylist(pages, _PAGE.with_metadata({"closebook": head})), buffer, compression="zstd")
+        name = _name(buffer.getvalue(), recorded_at)
         with machine_errors("The archive cannot be written"):
             write_atomically(self._path(name), buffer.getvalue(), 0o600)
         return Archived(name, recorded_at, batch)
@@ -68,29 +67,36 @@ class Archive:
 
     def get(self, name: str) -> Archived:
         """Read one batch back, whole and as it was put, or refuse it: nothing is built on a page that changed."""
-        table = self._table(name)
+        body = self._proved(name)
         try:
-            head = (table.schema.metadata or {})[b"closebook"].decode()
-            told = json.loads(head)
+            table = pq.read_table(BytesIO(body))
+            told = json.loads((table.schema.metadata or {})[b"closebook"])
             recorded_at = datetime.fromisoformat(told["recorded_at"])
             pages = tuple(Page(**{f: row[f] for f in _PAGE.names if f != "sha256"}) for row in table.to_pylist())
             batch = _batch(told, pages)
-        except (KeyError, ValueError, TypeError) as strange:
+        except (KeyError, ValueError, TypeError, pa.ArrowException, OSError) as strange:
             raise _damaged(name, "is not of the archive's form") from strange
-        for page, sha256 in zip(pages, table["sha256"].to_pylist(), strict=True):
-            if page.sha256 != sha256:
-                raise _damaged(name, f"holds a page that does not have its hash {sha256}")
-        if _name(head, batch, recorded_at) != name:
-            raise _damaged(name, "does not hold what its name was made from")
+        if _name(body, recorded_at) != name:
+            raise _damaged(name, "was recorded at another instant than its name says")
         return Archived(name, recorded_at, batch)
 
-    def _table(self, name: str) -> pa.Table:
+    def faults(self, known: Iterable[str] = ()) -> Iterator[MachineError]:
+        """What would keep a book from being built of it: batches that changed, and those of `known` that are gone."""
+        names = list(self.names())
+        for name in names:
+            try:
+                self._proved(name)
+            except MachineError as fault:
+                yield fault
+        yield from (_damaged(name, "is missing") for name in sorted(set(known).difference(names)))
+
+    def _proved(self, name: str) -> bytes:
+        """The file as it was written: its bytes have the hash in its name."""
         with machine_errors(f"The archived batch {name} cannot be read"):
             body = self._path(name).read_bytes()
-        try:
-            return pq.read_table(BytesIO(body))
-        except (pa.ArrowException, OSError) as broken:
-            raise _damaged(name, "is cut short or damaged") from broken
+        if _digest(body) != name.rpartition("-")[2]:
+            raise _damaged(name, "is cut short or damaged")
+        return body
 
     def _path(self, name: str) -> Path:
         if "/" in name:
@@ -102,10 +108,12 @@ def _damaged(name: str, how: str) -> MachineError:
     return MachineError(f"The archived batch {name} {how}.", "Restore the file from a backup.")
 
 
-def _name(head: str, batch: Batch, recorded_at: datetime) -> str:
-    """By instant, and by content: the head and the hashes of all pages."""
-    digest = hashlib.sha256("\n".join([head, *(p.sha256 for p in batch.pages)]).encode()).hexdigest()
-    return f"{recorded_at:%Y%m%dT%H%M%S%fZ}-{digest[:16]}"
+def _name(body: bytes, recorded_at: datetime) -> str:
+    return f"{recorded_at:%Y%m%dT%H%M%S%fZ}-{_digest(body)}"
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:16]
 
 
 def _head(batch: Batch, recorded_at: datetime) -> str:
