@@ -28,12 +28,19 @@ def reveal(value: SecretStr, base_url: str, owner: str) -> str:
 
 
 def _from_file(path: Path, owner: str) -> str:
+    named = f"The secret file {path} of {owner}"
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ConfigError(f"The secret file {path} of {owner} can be read by others.", f"chmod 600 {path}")
-        return path.read_text(encoding="utf-8").strip()
+        mode = path.stat().st_mode
+        if not stat.S_ISDIR(mode) and stat.S_IMODE(mode) & 0o077:
+            raise ConfigError(f"{named} can be read by others.", f"chmod 600 {path}")
+        found = path.read_text(encoding="utf-8").strip()
     except OSError as unreadable:
-        raise ConfigError(f"The secret file {path} of {owner} cannot be read: {unreadable.strerror}.", "Mend the path.") from None
+        raise ConfigError(f"{named} cannot be read: {unreadable.strerror}.", "Mend the path.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{named} is not text in UTF-8.", "Write the secret into it, and nothing else.") from None
+    if not found:
+        raise ConfigError(f"{named} is empty.", "Write the secret into it.")
+    return found
 
 
 def is_loopback(url: str) -> bool:
