@@ -62,6 +62,17 @@ def _home(home: Home) -> Iterator[Finding]:
             yield Finding("publication", f"number {newest.facts()['publication_id']}, knows all up to {newest.facts()['known_through']}")
     except (UsageError, Outdated) as error:
         yield Finding("publication", str(error))
+    yield from _kept(home)
+
+
+def _kept(home: Home) -> Iterator[Finding]:
+    """The publications that days were locked with: there, and readable."""
+    for number in sorted(map(int, publications.locked(home))):
+        try:
+            with publications.version(home, number):
+                pass
+        except ClosebookError as error:
+            yield Finding("locked days", str(error), error.exit_code)
 
 
 def _reports(home: Home, config: Config) -> Iterator[Finding]:

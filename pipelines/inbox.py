@@ -220,6 +220,7 @@ def _desk(path: Path | None) -> Iterator[tuple[Journal, Publication, Kept]]:
     home = home_of(path)
     with publications.newest(home) as newest:
         yield Journal(home.journal), newest, partial(publications.version, home)
+    publications.keep_locked(home)
 
 
 def _signed(by: str, reason: str) -> tuple[str, str, datetime]:

@@ -15,8 +15,8 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines import __version__
-from pipelines.errors import ContractError, MachineError, Outdated, UsageError
+from pipelines import __version__, older
+from pipelines.errors import ClosebookError, ContractError, MachineError, Outdated, UsageError
 from pipelines.home import Home, machine_errors
 from pipelines.journal import Journal
 from pipelines.tables import PUBLICATIONS, TABLES, Table
@@ -29,6 +29,8 @@ if not SQL.is_dir():  # in an installed wheel the SQL travels inside the package
 
 COLUMNS = " UNION ALL ".join(f"SELECT '{name}', name FROM pragma_table_info('{name}')" for name in TABLES)
 """Of tables only: to tell the columns of its views DuckDB would bind each of them."""
+ANEW = "`closebook run` publishes anew."
+BY_ITS_OWN = "Read it with the version it was made by (its table publications names it), or lock its days again: `closebook reopen`."
 
 
 @dataclass(frozen=True)
@@ -40,26 +42,36 @@ class Candidate:
 
 
 class Publication:
-    """A published (or candidate) file, opened read-only for one `with` block."""
+    """A published (or candidate) file, opened read-only for one `with` block.
 
-    def __init__(self, path: Path) -> None:
+    `kept`: days were locked with it, so that it is read though its tables are of another version's form.
+    """
+
+    def __init__(self, path: Path, kept: bool = False) -> None:
         if not path.exists():
             raise UsageError("Nothing has been published here yet.", "Run `closebook run` first, or name the home with --home.")
         self.path = path.resolve()
         with duckdb_errors(self.path):
             self._con = duckdb.connect(str(self.path), read_only=True)
             self._con.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY}'")
-        self._require_contracts()
+        if not self._has_todays_form():
+            self._bridge() if kept else self._refuse(Outdated(f"The publication {self.path} was made by another version.", ANEW))
 
-    def _require_contracts(self) -> None:
-        """Its tables are those of this version; else its rows cannot be read as they were meant."""
+    def _has_todays_form(self) -> bool:
         try:
             columns = set(self._con.execute(COLUMNS).fetchall())
         except duckdb.CatalogException:
-            columns = set()  # a table is not there
-        if columns != {(table.name, column) for table in TABLES.values() for column in table.schema}:
-            self._con.close()
-            raise Outdated(f"The publication {self.path} was made by another version.", "`closebook run` publishes anew.")
+            return False  # a table is not there
+        return columns == {(table.name, column) for table in TABLES.values() for column in table.schema}
+
+    def _bridge(self) -> None:
+        if lacking := older.bridge(self._con):
+            self._refuse(MachineError(f"The publication {self.path} is of a version that did not know {lacking}.", BY_ITS_OWN))
+        create_views(self._con, "TEMP VIEW")
+
+    def _refuse(self, error: ClosebookError) -> None:
+        self._con.close()
+        raise error
 
     def __enter__(self) -> Publication:
         return self
@@ -126,14 +138,14 @@ def _furnish(path: Path, publication: pl.DataFrame) -> None:
             con.close()
 
 
-def create_views(con: duckdb.DuckDBPyConnection) -> None:
+def create_views(con: duckdb.DuckDBPyConnection, kind: str = "VIEW") -> None:
     """Views may stand on views: create what can be created until nothing is left."""
     views = {p.stem: p.read_text(encoding="utf-8") for p in sorted((SQL / "views").glob("*.sql"))}
     while views:
         waiting: dict[str, str] = {}
         for name, select in views.items():
             try:
-                con.execute(f'CREATE VIEW "{name}" AS {select.rstrip().rstrip(";")}')
+                con.execute(f'CREATE {kind} "{name}" AS {select.rstrip().rstrip(";")}')
             except duckdb.CatalogException:
                 waiting[name] = select
         if len(waiting) == len(views):
@@ -160,6 +172,7 @@ def publish(home: Home, candidate: Candidate, keep: int) -> Path:
     with machine_errors("The publication cannot be put in its place"):
         candidate.path.replace(version)
         _swap_link(home.publication, Path("versions") / version.name)
+        keep_locked(home)
         for old in sorted(version.parent.glob("*.duckdb"))[:-keep]:
             if old.stem not in locked(home):
                 old.unlink()
@@ -169,6 +182,17 @@ def publish(home: Home, candidate: Candidate, keep: int) -> Path:
 def locked(home: Home) -> set[str]:
     """Publications that days were locked with: they are never cleared away."""
     return {f"{int(record.words['publication']):06d}" for record in Journal(home.journal).records("LOCK")}
+
+
+def keep_locked(home: Home) -> None:
+    """A second name for each of their files: whoever clears old versions away by hand takes nothing from a locked day."""
+    folder = home.published / "locked"
+    for name in locked(home):
+        source, second = home.published / "versions" / f"{name}.duckdb", folder / f"{name}.duckdb"
+        if source.exists() and not second.exists():
+            folder.mkdir(exist_ok=True)
+            with suppress(OSError):  # a disk without hard links: the first name must do
+                os.link(source, second)
 
 
 def _swap_link(link: Path, target: Path) -> None:
@@ -187,12 +211,23 @@ def newest(home: Home) -> Iterator[Publication]:
 
 @contextmanager
 def version(home: Home, number: int) -> Iterator[Publication]:
-    """The publication of this number, read-only."""
-    path = home.published / "versions" / f"{number:06d}.duckdb"
+    """The publication of this number, read-only, whichever version of ours made it."""
+    with Publication(path_of(home, number), kept=True) as publication:
+        yield publication
+
+
+def path_of(home: Home, number: int) -> Path:
+    """Where the publication of this number lies, which must not be lost."""
+    path = _path(home, number)
     if not path.exists():
         raise MachineError(f"The publication {number}, with which days were locked, is not at {path}.", "Restore the file from a backup.")
-    with Publication(path) as publication:
-        yield publication
+    return path
+
+
+def _path(home: Home, number: int) -> Path:
+    name = f"{number:06d}.duckdb"
+    second = home.published / "locked" / name
+    return second if second.exists() else home.published / "versions" / name
 
 
 def built(home: Home) -> Candidate:

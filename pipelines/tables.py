@@ -96,8 +96,11 @@ class Table:
         if missing or extra:
             raise ContractError(f"A frame does not fit {self.name}: missing {missing}, not expected {extra}.")
 
+    def sql_type(self, column: str) -> str:
+        return _SQL[self.schema[column]]
+
     def ddl(self) -> str:
-        columns = ", ".join(f'"{c.name}" {_SQL[c.dtype]}{"" if c.null else " NOT NULL"}' for c in self.columns)
+        columns = ", ".join(f'"{c.name}" {self.sql_type(c.name)}{"" if c.null else " NOT NULL"}' for c in self.columns)
         return f'CREATE TABLE IF NOT EXISTS "{self.name}" ({columns})'
 
 

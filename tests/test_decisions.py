@@ -8,18 +8,20 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
 from pipelines import book as books
-from pipelines import decisions, journalled, locks, outgoing, postclose, publications
+from pipelines import decisions, doctor, journalled, locks, outgoing, postclose, publications
 from pipelines.config import Policy
-from pipelines.errors import ChecksFailed, UsageError
+from pipelines.errors import ChecksFailed, MachineError, UsageError
 from pipelines.home import Home
 from pipelines.inbox import app
 from pipelines.journal import Journal
 from pipelines.publications import Publication
 from pipelines.sandbox.serve import Sandbox
+from pipelines.tables import PORTFOLIOS, STATEMENTS
 from tests.closing_once import House, house
 from tests.ledger_text import D, instant
 from tests.test_proving import DAYS, START, Rows, dataset, ledger, without
@@ -141,6 +143,58 @@ def test_what_is_locked_outlives_labels_policies_and_retention(tmp_path: Path) -
                 [item] = postclose.post_close(journal, newest, partial(publications.version, home), "utc").to_dicts()
                 assert (item["native_code"], item["price_now"], item["balance_change"]) == ("BTC", D(7), D(0))
         assert sorted(p.name for p in (home.published / "versions").iterdir()) == ["000001.duckdb", "000003.duckdb"]
+
+
+def test_a_locked_day_survives_a_hand_that_clears_old_versions_away(tmp_path: Path) -> None:
+    with running(tmp_path, ledger()) as (home, journal, book, _):
+        with published(home, book) as newest:
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
+            was = balances(newest)
+        publications.keep_locked(home)
+        (home.published / "versions" / "000001.duckdb").unlink()
+        assert list(doctor._kept(home)) == []
+        with publications.version(home, 1) as locked:
+            assert balances(locked) == was
+        (home.published / "locked" / "000001.duckdb").unlink()
+        assert [f.said.partition(" is not at")[0] for f in doctor._kept(home)] == ["The publication 1, with which days were locked,"]
+        with pytest.raises(MachineError, match="with which days were locked, is not at"), publications.version(home, 1):
+            pass
+
+
+def changed(home: Home, *statements: str) -> None:
+    """The file of publication 1, as another version of ours would have made it."""
+    with duckdb.connect(str(publications.path_of(home, 1))) as con:
+        for (view,) in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+            con.execute(f'DROP VIEW "{view}"')
+        for statement in statements:
+            con.execute(statement)
+
+
+def test_a_locked_day_is_told_by_a_publication_of_another_version_and_later_ones_are_published(tmp_path: Path) -> None:
+    with running(tmp_path, ledger(), LATE, now=11) as (home, journal, book, sandbox):
+        with published(home, book) as newest:
+            decisions.lock(journal, newest, partial(publications.version, home), "utc", LAST, "ann", "month end", NOW)
+            was, views = balances(newest), newest.sql("FROM holdings_now").height
+        home.publication.unlink()
+        changed(
+            home,
+            "DROP TABLE statements",
+            "ALTER TABLE portfolios DROP COLUMN owner",
+            "ALTER TABLE accounts ADD COLUMN what_was_dropped_since VARCHAR",
+        )
+        sandbox.now = START + timedelta(days=13)
+        book.run()
+        with published(home, book) as newest:
+            assert balances(newest) != was
+            assert told(home, journal, newest) == was
+            assert newest.sql("SELECT count(*) AS n FROM post_close_items")["n"][0] == 1
+        with publications.version(home, 1) as locked:
+            assert set(locked.read(PORTFOLIOS)["owner"]) == {None}
+            assert locked.read(STATEMENTS).is_empty()
+            assert locked.sql("FROM holdings_now").height == views
+        changed(home, "ALTER TABLE daily_values RENAME COLUMN balance TO quantity")
+        with pytest.raises(MachineError, match=r"did not know daily_values\.balance"), publications.version(home, 1):
+            pass
 
 
 def test_a_reopening_gives_back_the_days_from_there_on(tmp_path: Path) -> None:
