@@ -14,6 +14,7 @@ import dagster as dg
 import httpx
 import pytest
 from aiosmtpd.controller import Controller
+from pydantic import SecretStr
 
 from pipelines import alerts
 from pipelines.config import Alerts, Mail
@@ -81,6 +82,26 @@ def test_a_way_that_fails_repeats_nothing_on_the_other_and_one_added_later_is_to
     with webhook() as (url, heard):
         assert alerts.tell(home, Alerts(email="ops@acme.example", webhook=url), None, DOWN) == ["pull desk"]
     assert (len(mails), len(heard)) == (1, 1)
+
+
+def test_a_mail_server_that_is_dead_silences_no_webhook_and_is_said(home: Home) -> None:
+    dead = Mail(host="127.0.0.1", port=9, security="none", sender="book@acme.example")
+    with webhook() as (url, heard), pytest.raises(ConnectionRefusedError):
+        alerts.tell(home, Alerts(email="ops@acme.example", webhook=url), dead, DOWN)
+    assert [text.split("\n")[-1] for text in heard] == [DOWN["pull desk"]]
+
+
+def test_who_is_told_is_remembered_without_a_secret(home: Home) -> None:
+    mail = Mail(host="mail.example", sender="book@acme.example", user="book", password="in clear")
+    alerts.remember(home, Alerts(email="ops@acme.example", webhook="https://hooks.example/token"), mail)
+    kept = home.root / alerts.REMEMBERED
+    assert (kept.stat().st_mode & 0o077, "in clear" in kept.read_text(), "token" in kept.read_text()) == (0, False, False)
+    to = Alerts(webhook="env:HOOK", timeout=5)
+    alerts.remember(home, to, mail.model_copy(update={"password": SecretStr("file:/etc/pass")}))
+    told, by = alerts.remembered(home)
+    assert (told, by and by.password) == (to, SecretStr("file:/etc/pass"))
+    alerts.remember(home, Alerts(), None)
+    assert alerts.remembered(home) == (Alerts(), None)
 
 
 def test_mail_goes_to_whom_it_concerns(home: Home) -> None:

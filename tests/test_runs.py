@@ -9,10 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from pipelines import alerts
 from pipelines.closing import newest_day
 from pipelines.config import load
 from pipelines.definitions import defs
 from pipelines.defs import runs
+from pipelines.defs.alerts import failed
 from pipelines.defs.jobs import every_day
 from pipelines.errors import UsageError
 from pipelines.home import Home, sign_of_life
@@ -69,11 +71,25 @@ def test_a_tick_before_the_first_day_has_ended_says_so(instance: dg.DagsterInsta
     assert "has not ended yet" in (skipped.skip_message or "")
 
 
-def test_a_tick_without_a_configuration_says_so(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CLOSEBOOK_CONFIG", str(tmp_path / "none.toml"))
-    skipped = tick(instance, datetime(2025, 1, 20, 0, 20, tzinfo=UTC))
-    assert isinstance(skipped, dg.SkipReason)
-    assert "There is no configuration" in (skipped.skip_message or "")
+def test_a_configuration_nobody_can_read_fails_the_run_of_the_day_with_its_own_sentence_and_that_is_told(
+    instance: dg.DagsterInstance, home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: list[tuple[str | None, str]] = []
+    monkeypatch.setattr(alerts, "_send", lambda to, _mail, _subject, said: told.append((to, said)))
+    (tmp_path / "closebook.toml").write_text(CONFIG + '[alerts]\nemail = "ops@acme.example"\n')
+    assert isinstance(tick(instance, datetime(2025, 1, 20, 0, 20, tzinfo=UTC)), dg.RunRequest)
+    config = tmp_path / "closebook.toml"
+    config.write_text("[book")
+    request = tick(instance, datetime(2025, 1, 21, 0, 20, tzinfo=UTC))
+    assert isinstance(request, dg.RunRequest)
+    book = {"config": str(config), "home": str(home.root)}
+    ended = defs.resolve_job_def("close_book").execute_in_process(
+        {"resources": {"book": {"config": book}}}, instance, partition_key=request.partition_key, raise_on_error=False
+    )
+    assert "is not TOML" in runs.report(instance, ended.run_id).stopped
+    event = next(e.dagster_event for e in instance.all_logs(ended.run_id, of_type=dg.DagsterEventType.RUN_FAILURE))
+    failed(dg.build_run_status_sensor_context("failed", event, instance, instance.get_runs()[0]).for_run_failure())
+    assert [(to, "is not TOML" in said) for to, said in told] == [("ops@acme.example", True)]
 
 
 def test_the_newest_day_is_never_before_the_first(home: Home, tmp_path: Path) -> None:

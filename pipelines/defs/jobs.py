@@ -1,13 +1,15 @@
 """The job that closes the book, and the schedule that starts it. What is missing or dirty is found inside the run."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from pipelines import alerts
 from pipelines.closing import newest_day
 from pipelines.config import Environment, load
+from pipelines.defs.days import DAYS
 from pipelines.defs.runs import release_orphans
-from pipelines.errors import ClosebookError
+from pipelines.errors import ConfigError, UsageError
 from pipelines.home import Home
 
 CLOSE_BOOK = dg.define_asset_job(
@@ -29,10 +31,20 @@ REBUILD_BOOK = dg.define_asset_job(
 def every_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Twenty past midnight UTC: closes every missing or dirty day, whatever ticks were missed."""
     environment = Environment()
-    release_orphans(context.instance, Home(environment.home))
     at: datetime = context.scheduled_execution_time
+    home = Home(environment.home.absolute())
+    release_orphans(context.instance, home)
     try:
-        day = newest_day(load(environment.config), at)
-    except ClosebookError as error:
-        return dg.SkipReason(str(error))
-    return dg.RunRequest(run_key=f"{at:%Y-%m-%dT%H:%M}", partition_key=day.isoformat())
+        config = load(environment.config)
+        alerts.remember(home, config.alerts, config.mail)
+        day = newest_day(config, at).isoformat()
+    except ConfigError:
+        day = _latest(at)  # the run fails with the configuration's own sentence, which the history shows and alerts tell
+    except UsageError as too_early:
+        return dg.SkipReason(str(too_early))
+    return dg.RunRequest(run_key=f"{at:%Y-%m-%dT%H:%M}", partition_key=day)
+
+
+def _latest(at: datetime) -> str:
+    """The day a tick is tagged with when no configuration says which days the book has: the newest that was loaded."""
+    return DAYS.get_last_partition_key() or (at.astimezone(UTC).date() - timedelta(days=1)).isoformat()

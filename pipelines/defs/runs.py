@@ -37,6 +37,8 @@ class Report:
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed_checks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     broken_steps: dict[str, str] = field(default_factory=dict)
+    stopped: str = ""
+    """What ended the run itself, where no step did: a configuration that cannot be read, a book that is held."""
 
     @property
     def blocked(self) -> bool:
@@ -134,6 +136,8 @@ def report(instance: dg.DagsterInstance, run_id: str) -> Report:
                 found.failed_checks.append((evaluation.check_name, _plain(evaluation.metadata)))
         elif event is not None and event.is_step_failure and event.step_key:
             found.broken_steps[event.step_key] = _said(event.step_failure_data.error)
+        elif event is not None and event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error:
+            found.stopped = _said(event.job_failure_data.error)
     return found
 
 
