@@ -52,7 +52,7 @@ def demo(days: Annotated[int, typer.Option(min=12, max=400, help="Days to close.
     from pipelines.demo import show
     from pipelines.home import Home
 
-    demo_home = Home(home) if home else Home(home_of(None).root / "demo")
+    demo_home = home_of(home) if home else Home(home_of(None).root / "demo")
     outcome = show(demo_home, days)
     if not outcome.exit_code:
         _show_newest(demo_home)
@@ -300,7 +300,8 @@ def _guarded(words: list[str], debug: bool) -> int:
     try:
         return int(app(words, standalone_mode=False) or 0)
     except typer.TyperException as wrong:
-        print(f"closebook: {wrong} See closebook --help.", file=sys.stderr)
+        said = wrong.format_message().replace("Value error, ", "").rstrip(".")  # it names the option as typed; str() does not
+        print(f"closebook: {said}. See closebook --help.", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130

@@ -6,9 +6,11 @@ closing a database file in the process that writes it would drop DuckDB's own lo
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
+import stat
 import time
 import tomllib
 from collections.abc import Iterator
@@ -81,6 +83,19 @@ class Home:
             raise ConfigError(
                 f"The mark {self.root / MARK} cannot be read.", "This is not a home of this Closebook; name another with --home."
             ) from None
+
+    def require_possible(self) -> None:
+        """Refuse a path at which no directory is and none can be made, before anybody looks into it."""
+        try:
+            if not stat.S_ISDIR(self.root.stat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        except FileNotFoundError:
+            return
+        except OSError as refused:
+            if refused.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):
+                why = str(refused.strerror).lower()
+                raise ConfigError(f"{self.root} cannot be a home: {why}.", "Name a directory with --home.") from None
+            raise
 
     def owner(self) -> str | None:
         """Its kind; None where a book may move in; refused where somebody else lives."""

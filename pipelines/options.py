@@ -27,7 +27,9 @@ def home_of(path: Path | None) -> Home:
     from pipelines.config import Environment
     from pipelines.home import Home
 
-    return Home((path or Environment().home).absolute())
+    home = Home((path or Environment().home).absolute())
+    home.require_possible()
+    return home
 
 
 def said(text: str, option: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ import dagster as dg
 from pipelines.config import is_loopback, load
 from pipelines.defs import runs
 from pipelines.demo import Demo
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, MachineError
 from pipelines.home import Home
 
 KINDLY = 10.0  # seconds Dagster has to end by itself
@@ -24,6 +26,7 @@ KINDLY = 10.0  # seconds Dagster has to end by itself
 
 def serve(home: Home, config: Path, port: int, read_only: bool = False) -> int:
     """Until stopped; the exit code is Dagster's. `read_only`: to look at; nobody can start or change anything, and nothing is scheduled."""
+    _require_free(port)
     home.move_in(home.kind() or "book")
     runs.prepare(home, config)
     with dg.DagsterInstance.get() as instance:
@@ -34,6 +37,17 @@ def serve(home: Home, config: Path, port: int, read_only: bool = False) -> int:
         if home.kind() == "demo" and not read_only:
             beside.enter_context(Demo(home).sandbox(_port(config)))
         return _until_stopped(command, home.root)
+
+
+def _require_free(port: int) -> None:
+    """Dagster's webserver would fall over and its daemon go on, so that nobody would notice."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as refused:
+            why = "is in use" if refused.errno == errno.EADDRINUSE else f"cannot be opened ({refused.strerror})"
+            raise MachineError(f"Port {port} of 127.0.0.1 {why}.", "Name another with --port.") from None
 
 
 def _until_stopped(command: list[str], folder: Path) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from pipelines import cli, ui
+from pipelines.errors import MachineError
 from pipelines.home import Home, exclusive
 from pipelines.sandbox.generate import generate
 from pipelines.sandbox.serve import Sandbox
@@ -124,3 +127,37 @@ def test_a_disk_that_fills_up_stops_the_run_and_leaves_what_was_there(tmp_path: 
         assert not (published / "closebook.duckdb").exists()
         assert [p for p in published.rglob("*") if p.is_file()] == []
         said(closebook("run", cwd=tmp_path), 0, "Published ")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("lock",), "Missing option '--through'. See closebook --help."),
+        (("reopen",), "Missing option '--from'. See"),
+        (("explain",), "Missing option '--portfolio'. See"),
+        (("demo", "--days", "3"), "Invalid value for '--days': "),
+        (("run", "--config", ""), "is a directory, not a configuration. Name the file with --config."),
+        (("doctor", "--home", "/dev/null"), "/dev/null cannot be a home: not a directory. Name a directory with --home."),
+        (("snapshot", "--home", "/etc/passwd", "--day", "2025-01-01"), "/etc/passwd cannot be a home: not a directory."),
+        (("demo", "--home", "/dev/null"), "/dev/null cannot be a home"),
+        (("restore", "none.tar", "--home", "new"), "There is no backup at none.tar. Name the file"),
+        (("restore", "letter", "--home", "new"), "letter is no .tar, or one that is cut short. Name a file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_is_missing_or_wrong_is_said_in_one_line_by_the_name_people_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], complaint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "letter").write_text("dear")
+    assert cli._guarded(list(words), debug=False) == 2
+    told = capsys.readouterr()
+    assert complaint in told.err
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter"]
+
+
+def test_a_port_in_use_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy, pytest.raises(MachineError, match=r"is in use\. Name another with --port\."):
+        ui.serve(Home(tmp_path / "home"), tmp_path / "closebook.toml", busy.getsockname()[1])
+    assert list(tmp_path.iterdir()) == []

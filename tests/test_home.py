@@ -14,6 +14,7 @@ import pytest
 
 from pipelines.errors import Busy, ConfigError, MachineError
 from pipelines.home import MAY_LIE_BESIDE, Home, exclusive, holder, lives, sign_of_life, write_atomically
+from pipelines.options import home_of
 
 
 def test_who_moves_in_stays(tmp_path: Path) -> None:
@@ -95,3 +96,13 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
         write_atomically(path, b"second")
     assert path.read_bytes() == b"first"
     assert [p.name for p in tmp_path.iterdir()] == ["statement.csv"]
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "file", "file/below", "loop", "x" * 300])
+def test_a_path_at_which_no_directory_can_be_is_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigError, match=r"cannot be a home: .*\. Name a directory with --home\."):
+        home_of(Path(path))
+    assert home_of(Path("not/yet/there")).root == tmp_path / "not/yet/there"

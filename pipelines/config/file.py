@@ -119,6 +119,8 @@ def load(path: Path) -> Config:
         return _beside(path, Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))))
     except FileNotFoundError:
         raise ConfigError(f"There is no configuration at {path}.", "Name one with --config, or see README for an example.") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path.absolute()} is a directory, not a configuration.", "Name the file with --config.") from None
     except (OSError, UnicodeDecodeError) as unreadable:
         raise ConfigError(f"The configuration {path} cannot be read: {unreadable}.", "Mend its rights or its encoding.") from None
     except tomllib.TOMLDecodeError as broken:
