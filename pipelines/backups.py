@@ -2,7 +2,7 @@
 
 The warehouse is left out: a run builds it anew from archive and journal. Files of the archive, the journal and the statements are
 whole or not there, and never change; requests of the Reports API are copied by their database. So the copy is of one moment or
-later, never of half a one.
+later, never of half a one. An archive that is not whole is not backed up: older backups that are whole would make way for it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from io import BytesIO
 from pathlib import Path
 
 from pipelines import __version__
+from pipelines.archive import Archive
 from pipelines.errors import ConfigError, UsageError
 from pipelines.home import MARK, Home, machine_errors
-from pipelines.publications import locked
+from pipelines.publications import locked, path_of
+from pipelines.warehouse import batches
 
 MANIFEST = "backup.json"
 LINK = "published/closebook.duckdb"
@@ -35,6 +37,8 @@ def backup(home: Home, target: Path) -> int:
         raise UsageError(f"{home.root} is no book's home.", "Name it with --home.")
     if target.exists():
         raise UsageError(f"{target} exists.", "Name a new file: a backup is never overwritten.")
+    for fault in Archive(home.archive).faults(batches(home.publication)):
+        raise fault
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with machine_errors(f"The backup {target} cannot be written"):
@@ -59,9 +63,11 @@ def _write(home: Home, draft: Path) -> dict[str, str]:
 
 def _files(home: Home) -> Iterator[tuple[str, Path]]:
     """What goes in: first the newest publication and those that days were locked with, for what they were made from is in the archive."""
-    kept = locked(home) | ({home.publication.resolve().stem} if home.publication.exists() else set())
-    for name in sorted(kept):
-        yield f"published/versions/{name}.duckdb", home.published / "versions" / f"{name}.duckdb"
+    kept = {f"{name}.duckdb": path_of(home, int(name)) for name in locked(home)}
+    if home.publication.exists():
+        kept |= {(newest := home.publication.resolve()).name: newest}
+    for name, path in sorted(kept.items()):
+        yield f"published/versions/{name}", path
     for folder in (home.archive, home.journal, home.statements, home.reports):
         for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
             if not path.name.endswith(MOVING):
@@ -100,6 +106,8 @@ def restore(source: Path, home: Home) -> int:
     """Unpack a backup into an empty home, every file proved by its hash; nothing remains of one that is damaged."""
     if home.root.exists() and any(home.root.iterdir()):
         raise ConfigError(f"{home.root} is not empty.", "Name a new directory with --home.")
+    if not source.is_file():
+        raise UsageError(f"There is no backup at {source}.", "Name the file that `closebook backup` wrote.")
     with tempfile.TemporaryDirectory(dir=_parent(home), prefix=f".{home.root.name}.") as name:
         draft = Path(name) / "home"
         with machine_errors(f"The backup {source} cannot be unpacked"):
@@ -124,6 +132,8 @@ def _unpacked(source: Path, draft: Path) -> int:
         about = json.loads((draft / MANIFEST).read_bytes())
         hashes: dict[str, str] = about["files"]
         wrong = [name for name, digest in hashes.items() if hashlib.sha256((draft / name).read_bytes()).hexdigest() != digest]
+    except tarfile.ReadError:
+        raise UsageError(f"{source} is no .tar, or one that is cut short.", "Name a file that `closebook backup` wrote.") from None
     except (tarfile.TarError, ValueError, KeyError, FileNotFoundError) as damaged:
         raise UsageError(f"{source} is no whole backup: {damaged}.", "Take another one.") from None
     if wrong:

@@ -6,18 +6,19 @@ import asyncio
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from pipelines import publications, venues
-from pipelines.config import Config, Portfolio, load
+from pipelines import lateness, publications, venues
+from pipelines.archive import Archive
+from pipelines.config import Config, Portfolio, is_loopback, load
 from pipelines.errors import ClosebookError, ConfigError, MachineError, Outdated, Refused, UsageError
 from pipelines.home import LEAST_FREE, Home, holder
 from pipelines.reports.desk import Desk
 from pipelines.reports.keys import KeyRing
 from pipelines.reports.store import DATABASE, Store
 from pipelines.venues import wire
-from pipelines.warehouse import now
+from pipelines.warehouse import batches, now
 
 BRIEF = venues.Patience(attempts=2)  # somebody is waiting for the answer
 
@@ -40,7 +41,7 @@ def examine(config_path: Path, home: Home) -> Iterator[Finding]:
         yield Finding("configuration", str(error), error.exit_code)
         return
     yield Finding("configuration", f"{config_path}: {len(config.portfolio)} portfolios, from {config.book.start}")
-    yield from asyncio.run(_venues(config))
+    yield from asyncio.run(_venues(home, config))
     yield from _unpriced(home)
     yield from _reports(home, config)
 
@@ -62,7 +63,10 @@ def _home(home: Home) -> Iterator[Finding]:
             yield Finding("publication", f"number {newest.facts()['publication_id']}, knows all up to {newest.facts()['known_through']}")
     except (UsageError, Outdated) as error:
         yield Finding("publication", str(error))
+    if told := lateness.ahead(home, now()):
+        yield Finding("clock", told, MachineError.exit_code)
     yield from _kept(home)
+    yield from _archive(home)
 
 
 def _kept(home: Home) -> Iterator[Finding]:
@@ -73,6 +77,13 @@ def _kept(home: Home) -> Iterator[Finding]:
                 pass
         except ClosebookError as error:
             yield Finding("locked days", str(error), error.exit_code)
+
+
+def _archive(home: Home) -> Iterator[Finding]:
+    """Every batch of it, read and held against its hash; and whether all are there that the newest publication was made from."""
+    archive, made_from = Archive(home.archive), batches(home.publication)  # in this order: a run may add to both
+    faults = [Finding("archive", str(fault), fault.exit_code) for fault in archive.faults(made_from)]
+    yield from faults or [Finding("archive", f"{len(list(archive.names()))} batches, each as it was written")]
 
 
 def _reports(home: Home, config: Config) -> Iterator[Finding]:
@@ -95,9 +106,9 @@ def _reports(home: Home, config: Config) -> Iterator[Finding]:
         yield Finding("reports", f"keys in use: {len(keys)}; nothing is overdue")
 
 
-async def _venues(config: Config) -> list[Finding]:
+async def _venues(home: Home, config: Config) -> list[Finding]:
     seen = await asyncio.gather(*(_portfolio(p) for p in config.portfolio))
-    return [await _prices(config), *(f for s in seen for f in s.findings), *_twice(seen), *_not_configured(seen)]
+    return [*await _prices(home, config), *(f for s in seen for f in s.findings), *_twice(seen), *_not_configured(seen)]
 
 
 @dataclass(frozen=True)
@@ -126,14 +137,25 @@ def _not_configured(seen: list[_Seen]) -> Iterator[Finding]:
         yield Finding("coinbase", f"the profile {name!r} ({venue_id}) exists and is not configured: it is not in the book")
 
 
-async def _prices(config: Config) -> Finding:
+async def _prices(home: Home, config: Config) -> list[Finding]:
+    """The venue whose clock is the book's: whether it answers, and what its time says of this machine and of the publication."""
     try:
         async with venues.PriceClient(config.prices, BRIEF) as client:
-            skew = abs((await client.time() - now()).total_seconds())
+            at = await client.time()
     except ClosebookError as error:
-        return Finding("prices", str(error), error.exit_code)
-    late = f"; its clock differs from this machine's by {skew:.0f} s, and signatures expire after 30 s" if skew > 5 else ""
-    return Finding("prices", f"{config.prices.base_url} answers{late}")
+        return [Finding("prices", str(error), error.exit_code)]
+    answers = Finding("prices", f"{config.prices.base_url} answers{_differs(config, at)}")
+    late = lateness.behind(home, config, at)
+    return [answers, Finding("publication", late, MachineError.exit_code)] if late else [answers]
+
+
+def _differs(config: Config, at: datetime) -> str:
+    skew = abs((at - now()).total_seconds())
+    if skew <= 5:
+        return ""
+    if is_loopback(config.prices.base_url):
+        return f"; it is on this machine, a sandbox, and keeps its own time: {at:%Y-%m-%d %H:%M} UTC"
+    return f"; its clock differs from this machine's by {skew:.0f} s, and signatures expire after 30 s"
 
 
 async def _portfolio(portfolio: Portfolio) -> _Seen:

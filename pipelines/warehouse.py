@@ -317,5 +317,12 @@ class Warehouse(Reading):
         return str(self.sql("SELECT current_database() AS name")["name"][0])
 
 
+def batches(path: Path) -> set[str]:
+    """Archived batches that a file of whatever version was made from; none where it cannot be read."""
+    with suppress(duckdb.Error), duckdb.connect(str(path), read_only=True) as con:
+        return {name for (name,) in con.execute("SELECT DISTINCT batch FROM pages").fetchall()}
+    return set()
+
+
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")

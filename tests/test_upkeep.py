@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from datetime import timedelta
 from io import BytesIO
@@ -13,7 +14,8 @@ import polars as pl
 import pytest
 
 from pipelines import backups, replay
-from pipelines.errors import ConfigError, UsageError
+from pipelines.doctor import examine
+from pipelines.errors import ConfigError, MachineError, UsageError
 from pipelines.home import Home
 from pipelines.journal import Journal
 from pipelines.sandbox.serve import Sandbox
@@ -155,6 +157,27 @@ def test_a_damaged_backup_leaves_nothing_and_no_home_is_overwritten(book: Path) 
             backups.restore(book / "spoilt.tar", Home(book / "new"))
         assert not (book / "new").exists()
         assert [p.name for p in book.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_archive_that_is_not_whole_is_not_backed_up_and_the_doctor_says_it(book: Path, lost: bool) -> None:
+    home = Home(book / "data")
+    path = sorted(home.archive.rglob("*.parquet"))[0]
+    assert [f.exit_code for f in examine(book / "none.toml", home) if f.subject == "archive"] == [0]
+    path.unlink() if lost else path.write_bytes(path.read_bytes()[:-1])
+    said = f"The archived batch {path.stem} is {'missing' if lost else 'cut short or damaged'}. Restore the file from a backup."
+    with pytest.raises(MachineError, match=re.escape(said)):
+        backups.backup(home, book / "book.tar")
+    assert not list(book.glob("*.tar"))
+    assert [(f.said, f.exit_code) for f in examine(book / "none.toml", home) if f.subject == "archive"] == [(said, 4)]
+
+
+def test_a_backup_without_a_publication_that_days_were_locked_with_is_refused(book: Path) -> None:
+    home = Home(book / "data")
+    Journal(home.journal).append("LOCK", "controller", {"publication": "7"}, now())
+    with pytest.raises(MachineError, match=r"The publication 7, with which days were locked, is not at .* Restore the file from a backup"):
+        backups.backup(home, book / "book.tar")
+    assert not list(book.glob("*book.tar*"))
 
 
 def test_a_backup_that_points_outside_is_refused(tmp_path: Path) -> None:

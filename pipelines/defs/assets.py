@@ -55,7 +55,7 @@ def pages(context: dg.AssetExecutionContext, book: Book) -> dg.MaterializeResult
 
 @_step("ledger", [pages], {"duckdb", "polars"}, tables.POSTINGS)
 def postings(book: Book) -> dg.MaterializeResult[None]:
-    done = book.catch_up()
+    done = [*book.brought, *book.catch_up()]
     return dg.MaterializeResult(metadata=ingested(done) | row_count(book.warehouse, tables.POSTINGS) | {"rebuilt": book.rebuilt})
 
 

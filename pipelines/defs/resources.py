@@ -2,19 +2,18 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 
-from pipelines import journalled, replay
+from pipelines import rebuilding
 from pipelines.archive import Archive
 from pipelines.config import Config, load
 from pipelines.errors import Outdated
 from pipelines.home import Home, exclusive, sign_of_life
 from pipelines.ingest import Ingested
-from pipelines.journal import Journal
 from pipelines.warehouse import Warehouse
 
 
@@ -28,12 +27,11 @@ class OpenBook:
     archive: Archive
     through: date | None
     rebuilt: str = ""
+    brought: list[Ingested] = field(default_factory=list)
+    """Why the warehouse was built anew as the book was opened, and the batches that are in it since."""
 
     def catch_up(self) -> list[Ingested]:
-        """All that archive, configuration and journal hold and the warehouse does not; the batches that were new to it."""
-        journal = Journal(self.home.journal)
-        journalled.bring_in(self.warehouse, journal)  # first: what is locked, no configuration may drop
-        return replay.catch_up(self.warehouse, self.archive, journal, self.config)
+        return rebuilding.catch_up(self.home, self.warehouse, self.config)
 
 
 class BookResource(dg.ConfigurableResource[OpenBook]):
@@ -51,22 +49,21 @@ class BookResource(dg.ConfigurableResource[OpenBook]):
         run_id = context.run.run_id if context.run else "none"
         with sign_of_life(home, run_id), exclusive(home, f"run {run_id[:8]}", config.book.lock_wait):
             home.require_room()
-            warehouse, rebuilt = _opened(home, self.anew)
+            rebuilding.clear(home)
+            warehouse, rebuilt, brought = _opened(home, config, self.anew)
             try:
                 through = date.fromisoformat(self.through) if self.through else None
-                yield OpenBook(config, home, warehouse, Archive(home.archive), through, rebuilt)
+                yield OpenBook(config, home, warehouse, Archive(home.archive), through, rebuilt, brought)
             finally:
                 warehouse.close()
 
 
-def _opened(home: Home, anew: bool) -> tuple[Warehouse, str]:
-    """The warehouse; one of another form, or one that is not wanted, is put aside for a new one, which the archive fills. Says so."""
+def _opened(home: Home, config: Config, anew: bool) -> tuple[Warehouse, str, list[Ingested]]:
+    """The warehouse; one of another form, or one that is not wanted, makes room for a new one, which the archive filled. Says so."""
     try:
         if anew and home.warehouse.exists():
             raise Outdated(f"{home.warehouse.name} was to be built anew.")
-        return Warehouse(home.warehouse), ""
+        return Warehouse(home.warehouse), "", []
     except Outdated as outdated:
-        for aside in (home.warehouse, home.warehouse.with_name(f"{home.warehouse.name}.wal")):
-            if aside.exists():
-                aside.replace(aside.with_name(f"outdated-{aside.name}"))
-        return Warehouse(home.warehouse), f"{outdated.what} It was put aside and built anew from the archive."
+        brought = rebuilding.rebuild(home, config)
+        return Warehouse(home.warehouse), f"{outdated.what} It was put aside and built anew from the archive.", brought
