@@ -23,6 +23,10 @@ _NEVER_READ = """
     SELECT portfolio FROM portfolios AS p WHERE NOT EXISTS (SELECT 1 FROM pulls WHERE pulls.portfolio = p.portfolio) ORDER BY portfolio
 """
 _SPAN = "calendar = ? AND day BETWEEN ? AND ?"
+_STALE = f"""
+    SELECT portfolio, min(day) AS day, bool_and(balance IS NOT DISTINCT FROM 0) AS empty FROM book
+    WHERE {_SPAN} AND balance_status = 'STALE' GROUP BY ALL ORDER BY ALL
+"""
 
 
 def lock(journal: Journal, source: Reader, kept: Kept, calendar: str, through: date, by: str, reason: str, at: datetime) -> Record:
@@ -116,23 +120,29 @@ def objections(journal: Journal, source: Reader, days: pl.DataFrame) -> Iterable
     for record in journal.records(ADJUSTED):
         if record.name not in told and datetime.fromisoformat(record.words["occurred_at"]) < days["as_of"][-1]:
             yield f"an adjustment of {record.words['portfolio']} {record.words['native_code']} waits to be published by `closebook run`"
-    stale = source.sql(
-        f"SELECT portfolio, min(day) AS day FROM book WHERE {_SPAN} AND balance_status = 'STALE' GROUP BY ALL ORDER BY ALL",
-        calendar,
-        first,
-        last,
-    )
-    yield from (f"{portfolio} is STALE from {day} on" for portfolio, day in stale.iter_rows())
+    matters = issues(journal, source)
+    yield from _stale(source.sql(_STALE, calendar, first, last), matters.filter(matter="STALE"))
     unfetched = source.read(DAILY_VALUES, f"{_SPAN} AND reason = 'NOT_FETCHED' AND balance <> 0", calendar, first, last)
     if unfetched.height:
         yield f"{unfetched.height} prices were NOT_FETCHED"
-    before = issues(journal, source).filter(
+    before = matters.filter(
         pl.col("matter").is_in(EXCEPTIONS),
         pl.col("state") == "OPEN",
         pl.col("since").is_null() | (pl.col("since") < days["as_of"][-1]),
     )
     for row in before.iter_rows(named=True):
         yield f"{row['matter']} {row['portfolio']} {row['native_code'] or ''} ({row['issue']})".replace("  ", " ")
+
+
+def _stale(portfolios: pl.DataFrame, matters: pl.DataFrame) -> Iterable[str]:
+    """Portfolios that were not read; of one that holds nothing, somebody may have accepted that it is closed for good."""
+    issue = dict(matters.select("portfolio", "issue").iter_rows())
+    accepted = set(matters.filter(state="ACCEPTED")["portfolio"])
+    for portfolio, day, empty in portfolios.iter_rows():
+        if not empty or portfolio not in issue:
+            yield f"{portfolio} is STALE from {day} on"
+        elif portfolio not in accepted:
+            yield f"{portfolio} is STALE from {day} on (it holds nothing: `accept {issue[portfolio]}` if it is closed for good)"
 
 
 def issues(journal: Journal, source: Reader, known_at: datetime | None = None) -> pl.DataFrame:

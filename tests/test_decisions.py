@@ -238,6 +238,28 @@ def test_a_portfolio_that_is_no_longer_read_stops_the_lock(tmp_path: Path, gone:
         assert f"Portfolios: 3 in the book, not read through the newest cut-off: {gone}." in told
 
 
+def test_a_portfolio_that_was_emptied_and_closed_for_good_is_accepted_once_and_stops_no_later_lock(tmp_path: Path) -> None:
+    mine = [row for row in ledger() if row["portfolio"] == "desk"][:6]
+    last = mine[-1] | {"amount": -D(mine[-2]["balance_after"]), "balance_after": D(0)}
+    rows = [*mine[:-1], last, *(row for row in ledger() if row["portfolio"] != "desk")]
+    with running(tmp_path, rows, now=8) as (home, journal, book, sandbox):
+        left = tuple(p for p in book.config.portfolio if p.name != "desk")
+        book.config = book.config.model_copy(update={"portfolio": left})
+        sandbox.now = START + timedelta(days=DAYS)
+        book.run()
+        with published(home, book) as newest:
+            kept = partial(publications.version, home)
+            with pytest.raises(ChecksFailed, match=r"desk is STALE from 2025-01-09 on \(it holds nothing: `accept [0-9a-f]{8}`"):
+                decisions.lock(journal, newest, kept, "utc", LAST, "ann", "month end", NOW)
+            [issue] = decisions.issues(journal, newest).filter(matter="STALE")["issue"]
+            decisions.accept(journal, newest, issue, "ann", "closed at the venue, letter of 9 January", NOW)
+            decisions.lock(journal, newest, kept, "utc", date(2025, 1, 9), "ann", "month end", NOW)
+        sandbox.now += timedelta(days=1)
+        book.run()
+        with published(home, book) as newest:
+            decisions.lock(journal, newest, kept, "utc", LAST, "ann", "month end", NOW)
+
+
 def test_a_portfolio_that_was_never_read_stops_the_lock_and_is_told(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     with Sandbox(dataset(tmp_path / "data", ledger())) as sandbox, house(home.root, sandbox) as book:

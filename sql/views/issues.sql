@@ -74,7 +74,7 @@ WITH named AS (
     UNION ALL
     SELECT 'STALE', portfolio, NULL, min(read_through), max(as_of), NULL, coalesce(min(read_through), max(as_of)),
         count(DISTINCT native_code)::VARCHAR || ' accounts are not read through the newest cut-off', 'a pull that succeeds',
-        concat_ws('|', 'STALE', portfolio)
+        concat_ws('|', 'STALE', portfolio, min(read_through)) -- read once more and no longer, it is another issue
     FROM newest
     WHERE balance_status = 'STALE'
     GROUP BY portfolio
