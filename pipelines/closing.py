@@ -49,7 +49,7 @@ def note_time(warehouse: Warehouse, at: datetime) -> None:
         commit.insert(PULLS, frame, counts=False)
 
 
-def book_time(warehouse: Warehouse) -> datetime | None:
+def book_time(warehouse: Reader) -> datetime | None:
     """How late it is in the book; in one rebuilt from the archive, how far its accounts are read. None before the first pull."""
     found = warehouse.sql(
         "SELECT read_through FROM pulls WHERE kind IN ('BOOK', 'ACCOUNT') "

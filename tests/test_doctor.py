@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from pipelines import lateness, publications
+from pipelines.closing import note_time
+from pipelines.config import load
 from pipelines.doctor import Finding, examine
 from pipelines.home import Home
+from pipelines.warehouse import Warehouse
 from tests.sandbox.asking import serving, write
 
+RECORDED = datetime(2025, 1, 9, tzinfo=UTC)
 GONE = "[[portfolio]]"
 
 
@@ -96,6 +103,56 @@ def test_one_portfolio_behind_two_keys_is_said(tmp_path: Path, monkeypatch: pyte
     [twice] = [f for f in findings if f.exit_code]
     assert (twice.subject, twice.exit_code) == ("coinbase desk", 3)
     assert "opens the same as coinbase copy" in twice.said
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The book of 8 January 2025, 00:00, recorded on the ninth."""
+    folder = tmp_path_factory.mktemp("late")
+    home = Home(folder / "book")
+    home.move_in("book")
+    with closing(Warehouse(home.warehouse, clock=lambda: RECORDED)) as warehouse:
+        note_time(warehouse, datetime(2025, 1, 8, tzinfo=UTC))
+        publications.publish(home, publications.build(home, warehouse, date(2025, 1, 1), None), 1)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("end", "at", "late"),
+    [
+        (None, datetime(2025, 1, 9, 2, tzinfo=UTC), False),
+        (None, datetime(2025, 1, 9, 2, 1, tzinfo=UTC), True),
+        (date(2025, 1, 8), datetime(2025, 6, 1, tzinfo=UTC), False),  # the book has ended
+        (date(2026, 1, 1), datetime(2025, 6, 1, tzinfo=UTC), True),
+    ],
+)
+def test_a_publication_of_a_day_and_more_ago_is_said_while_the_book_goes_on(
+    published: Home, tmp_path: Path, end: date | None, at: datetime, late: bool
+) -> None:
+    with serving(write(tmp_path / "dataset")) as ask:
+        (tmp_path / "closebook.toml").write_text(ask.sandbox.config_text())
+    config = load(tmp_path / "closebook.toml")
+    told = lateness.behind(published, config.model_copy(update={"book": config.book.model_copy(update={"end": end})}), at)
+    assert ("of 2025-01-08 00:00 UTC" in told and "`closebook run` catches up" in told) is late
+
+
+def test_what_is_stamped_with_an_instant_that_has_not_come_is_said(published: Home) -> None:
+    assert lateness.ahead(published, RECORDED - timedelta(minutes=4)) == ""
+    told = lateness.ahead(published, RECORDED - timedelta(minutes=6))
+    assert "knows something since 2025-01-09 00:00 UTC, and by this machine's clock it is 2025-01-08 23:54 UTC" in told
+
+
+def test_the_price_venue_s_clock_is_what_a_publication_s_age_goes_by(published: Home, tmp_path: Path) -> None:
+    """A sandbox's own time alarms nobody; a book of it that goes on and is two days behind does."""
+    with serving(write(tmp_path / "dataset")) as ask:
+        text = "".join(line for line in ask.sandbox.config_text().splitlines(keepends=True) if not line.startswith("end = "))
+        (tmp_path / "closebook.toml").write_text(text)
+        findings = list(examine(tmp_path / "closebook.toml", published))
+    [answers] = said(findings, "prices")
+    assert answers.endswith("answers; it is on this machine, a sandbox, and keeps its own time: 2025-01-11 00:00 UTC")
+    assert [(f.subject, f.said[:55]) for f in findings if f.exit_code == 4] == [
+        ("publication", "the newest publication is of 2025-01-08 00:00 UTC, 72 h")
+    ]
 
 
 def test_another_version_s_publication_is_said_and_the_rest_is_looked_at(tmp_path: Path) -> None:
