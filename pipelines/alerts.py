@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from functools import partial
@@ -39,12 +40,12 @@ def tell(home: Home, alerts: Alerts, mail: Mail | None, causes: Causes) -> list[
         try:
             if new:
                 send(_subject(home, new), "\n\n".join(causes[name] for name in new))
-        except Exception as failure:  # whatever it is, the other way is tried
+            known |= {way: list(causes)}
+            with machine_errors("What was told cannot be noted"):
+                write_atomically(path, json.dumps(known, indent=2).encode(), 0o600)
+        except Exception as failure:  # whatever it is, a full disk too, the other way is tried
             failures.append(failure)
             continue
-        known |= {way: list(causes)}
-        with machine_errors("What was told cannot be noted"):
-            write_atomically(path, json.dumps(known, indent=2).encode(), 0o600)
         told += [name for name in new if name not in told]
     if failures:
         raise failures[0]
@@ -62,8 +63,8 @@ def remember(home: Home, alerts: Alerts, mail: Mail | None) -> None:
     if mail:
         kept["mail"] = mail.model_dump(mode="json") | {"password": password}
     path, body = home.root / REMEMBERED, json.dumps(kept, indent=2).encode()
-    if home.root.exists() and not (path.exists() and path.read_bytes() == body):
-        with machine_errors("Who is told cannot be kept"):
+    with suppress(OSError):  # a full disk must stop neither the run nor those who would be told of it
+        if home.root.exists() and not (path.exists() and path.read_bytes() == body):
             write_atomically(path, body, 0o600)
 
 

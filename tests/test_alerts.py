@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import threading
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from pipelines import alerts
 from pipelines.config import Alerts, Mail
 from pipelines.defs.alerts import closed, failed
+from pipelines.errors import MachineError
 from pipelines.home import Home
 from pipelines.sandbox.serve import Sandbox
 from tests import tiny
@@ -89,6 +91,19 @@ def test_a_mail_server_that_is_dead_silences_no_webhook_and_is_said(home: Home) 
     with webhook() as (url, heard), pytest.raises(ConnectionRefusedError):
         alerts.tell(home, Alerts(email="ops@acme.example", webhook=url), dead, DOWN)
     assert [text.split("\n")[-1] for text in heard] == [DOWN["pull desk"]]
+
+
+def test_a_disk_that_is_full_silences_nobody(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    mails: list[str] = []
+    monkeypatch.setattr(alerts, "_send", lambda _to, _mail, _subject, text: mails.append(text))
+    monkeypatch.setattr(alerts, "write_atomically", full)
+    alerts.remember(home, Alerts(email="ops@acme.example"), None)
+    with webhook() as (url, heard), pytest.raises(MachineError, match="No space left"):
+        alerts.tell(home, Alerts(email="ops@acme.example", webhook=url), None, FULL)
+    assert (len(mails), len(heard)) == (1, 1)
 
 
 def test_who_is_told_is_remembered_without_a_secret(home: Home) -> None:
