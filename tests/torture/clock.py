@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+from rich.progress import track
 
 from pipelines.sandbox.generate import LATE_DAYS, generate
 from pipelines.sandbox.serve import Sandbox
@@ -45,7 +46,7 @@ def sweep(folder: Path, days: int, seed: int = 0) -> tuple[int, list[str]]:
         steps, once = (_moved_in(folder / name, sandbox) for name in ("steps", "once"))
         runs, wrong, before = 0, _closed(once), {name: pl.DataFrame() for name in TABLES}
         settled = sandbox.now - timedelta(days=LATE_DAYS + 1)  # from here on an entry that the venue books late moves days
-        for sandbox.now in ticks(sandbox.now - timedelta(days=days), sandbox.now, seed):  # noqa: B020  # the sandbox's clock is what moves
+        for sandbox.now in track([*ticks(sandbox.now - timedelta(days=days), sandbox.now, seed)], "Running"):  # noqa: B020  # the sandbox's clock is what moves
             wrong += _closed(steps)
             now = _tables(steps)
             wrong += [f"{sandbox.now}: {name} has changed" for name in _changed(before, now, settled)]

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.progress import track
+
 from tests.command import begin, ended
 from tests.torture.graph import Book, Trials, trials
 
@@ -103,7 +105,7 @@ def main(times: int) -> None:
     with tempfile.TemporaryDirectory() as name, trials(Path(name)) as found:
         at = Path(name) / "tried"
         chance = random.Random(0)
-        done = [full(found, at, chance.uniform(0, 0.9)) for _ in range(times)]
+        done = [full(found, at, chance.uniform(0, 0.9)) for _ in track(range(times), "Filling up")]
         done += [locked(found, at, folder) for folder in FOLDERS if (found.base / "data" / folder).exists()]
     wrong = [w for _, all_wrong in done for w in all_wrong]
     sys.stdout.write(f"trials={len(done)} stopped={sum(stopped for stopped, _ in done)} wrong={len(wrong)}\n")
