@@ -211,13 +211,22 @@ def holder(home: Home) -> str | None:
 
 @contextmanager
 def sign_of_life(home: Home, run_id: str) -> Iterator[None]:
-    """While this is held, the run counts as alive; the kernel drops it with the process."""
+    """While this is held, the run counts as alive; the kernel drops it with the process. One that shows it already goes on doing so."""
     path = home.runs / run_id
+    if path in _shown:
+        yield
+        return
     with locked(path):
+        _shown.add(path)
         try:
             yield
         finally:
+            _shown.discard(path)
             path.unlink(missing_ok=True)
+
+
+_shown: set[Path] = set()
+"""What this process shows: locking a file once more, it would wait for itself."""
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 import tomllib
 from datetime import UTC, date, datetime, timedelta

@@ -15,7 +15,7 @@ import dagster as dg
 from dagster import DagsterError, DagsterRunStatus
 
 from pipelines.errors import ClosebookError
-from pipelines.home import Home, lives, locked, write_atomically
+from pipelines.home import Home, lives, locked, sign_of_life, write_atomically
 
 DAGSTER_YAML = b"""\
 # Written by Closebook; delete it to have it written again.
@@ -87,7 +87,8 @@ def close_book(home: Home, config: Path, day: date, through: date | None, anew: 
         run_id = str(uuid.uuid4())
         ends = through.isoformat() if through else ""
         book = {"config": str(config), "home": str(home.root), "through": ends, "anew": anew}
-        failure = _execute(instance, run_id, "rebuild_book" if anew else "close_book", book, day)
+        with sign_of_life(home, run_id):  # before anybody can see the run, and take it for one whose process is gone
+            failure = _execute(instance, run_id, "rebuild_book" if anew else "close_book", book, day)
         ended = report(instance, run_id)
     if failure is not None and not ended.failed_checks:
         raise failure
@@ -136,8 +137,8 @@ def report(instance: dg.DagsterInstance, run_id: str) -> Report:
                 found.failed_checks.append((evaluation.check_name, _plain(evaluation.metadata)))
         elif event is not None and event.is_step_failure and event.step_key:
             found.broken_steps[event.step_key] = _said(event.step_failure_data.error)
-        elif event is not None and event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error:
-            found.stopped = _said(event.job_failure_data.error)
+        elif event is not None and event.event_type == dg.DagsterEventType.RUN_FAILURE and event.event_specific_data:
+            found.stopped = _said(event.job_failure_data.error)  # without data: ended from outside
     return found
 
 
