@@ -256,6 +256,8 @@ def test_two_first_commands_at_once_in_a_fresh_home_both_end_well(tmp_path: Path
         sandbox.write_config(tmp_path / "closebook.toml")
         both = [begin("run", cwd=tmp_path) for _ in range(2)]
         assert [ended(process) for process in both] == [0, 0]
+    with sqlite3.connect(tmp_path / "data/dagster/history/runs.db") as history:
+        assert history.execute("SELECT status FROM runs").fetchall() == [("SUCCESS",)] * 2, "neither takes the other for a dead one"
 
 
 @pytest.mark.parametrize("spoil", ["another form", "not a database"])
