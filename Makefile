@@ -21,7 +21,7 @@ demo: $(READY) ## close an invented month on three sandboxed venues, and show th
 	@$(BIN)/closebook demo
 
 test: $(READY) ## the whole test suite
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## lint, types, imports, definitions
 	$(BIN)/ruff check .

@@ -20,6 +20,15 @@ settings.load_profile("closebook")
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
+LONGEST = (
+    "test_tutorial", "test_torture", "test_clock", "test_upkeep", "test_browser", "test_surroundings", "test_checks_stop", "test_bad_input",
+    "test_closing", "test_real_book", "test_alerts", "test_runs", "test_storm", "test_ui",
+)  # fmt: skip
+"""Files that run whole commands: they begin, so that no worker is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")
