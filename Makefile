@@ -62,7 +62,7 @@ npm-client: ## the npm package coinbase-api, for the test that drives it (needs 
 
 docs: $(READY) ## rewrite docs/configuration.md and docs/tables.md from the code
 	@$(BIN)/python -m docs.generate
-torture: torture-pull torture-graph torture-clock torture-disk torture-readers torture-reports torture-engine ## every sweep in full (about three hours)
+torture: torture-pull torture-graph torture-clock torture-disk torture-readers torture-reports torture-engine ## every sweep in full (several hours)
 
 torture-clock: $(READY) ## a schedule of 400 days with outages, beside a book closed all at once
 	@$(BIN)/python -m tests.torture.clock 400

@@ -27,7 +27,7 @@ def bridge(con: duckdb.DuckDBPyConnection) -> str:
 
 
 def _columns(con: duckdb.DuckDBPyConnection, catalog: str, table: Table) -> frozenset[str]:
-    """None where the table is not there."""
+    """Empty where the table is not there."""
     found = con.execute(
         "SELECT column_name FROM information_schema.columns WHERE table_catalog = ? AND table_schema = 'main' AND table_name = ?",
         [catalog, table.name],

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 import duckdb
 import polars as pl
@@ -54,8 +55,11 @@ class Publication:
         with duckdb_errors(self.path):
             self._con = duckdb.connect(str(self.path), read_only=True)
             self._con.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY}'")
-        if not self._has_todays_form():
-            self._bridge() if kept else self._refuse(Outdated(f"The publication {self.path} was made by another version.", ANEW))
+        if self._has_todays_form():
+            return
+        if not kept:
+            self._refuse(Outdated(f"The publication {self.path} was made by another version.", ANEW))
+        self._bridge()
 
     def _has_todays_form(self) -> bool:
         try:
@@ -69,7 +73,7 @@ class Publication:
             self._refuse(MachineError(f"The publication {self.path} is of a version that did not know {lacking}.", BY_ITS_OWN))
         create_views(self._con, "TEMP VIEW")
 
-    def _refuse(self, error: ClosebookError) -> None:
+    def _refuse(self, error: ClosebookError) -> NoReturn:
         self._con.close()
         raise error
 
@@ -190,8 +194,8 @@ def keep_locked(home: Home) -> None:
     for name in locked(home):
         source, second = home.published / "versions" / f"{name}.duckdb", folder / f"{name}.duckdb"
         if source.exists() and not second.exists():
-            folder.mkdir(exist_ok=True)
-            with suppress(OSError):  # a disk without hard links: the first name must do
+            with suppress(OSError):  # a disk without hard links, or one that cannot be written: the first name must do
+                folder.mkdir(exist_ok=True)
                 os.link(source, second)
 
 
@@ -218,16 +222,12 @@ def version(home: Home, number: int) -> Iterator[Publication]:
 
 def path_of(home: Home, number: int) -> Path:
     """Where the publication of this number lies, which must not be lost."""
-    path = _path(home, number)
+    name = f"{number:06d}.duckdb"
+    second = home.published / "locked" / name
+    path = second if second.exists() else home.published / "versions" / name
     if not path.exists():
         raise MachineError(f"The publication {number}, with which days were locked, is not at {path}.", "Restore the file from a backup.")
     return path
-
-
-def _path(home: Home, number: int) -> Path:
-    name = f"{number:06d}.duckdb"
-    second = home.published / "locked" / name
-    return second if second.exists() else home.published / "versions" / name
 
 
 def built(home: Home) -> Candidate:
