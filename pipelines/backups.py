@@ -21,7 +21,7 @@ from pathlib import Path
 from pipelines import __version__
 from pipelines.archive import Archive
 from pipelines.errors import ConfigError, UsageError
-from pipelines.home import MARK, Home, machine_errors
+from pipelines.home import MARK, Home, draft_of, machine_errors
 from pipelines.publications import locked, path_of
 from pipelines.warehouse import batches
 
@@ -39,7 +39,7 @@ def backup(home: Home, target: Path) -> int:
         raise UsageError(f"{target} exists.", "Name a new file: a backup is never overwritten.")
     for fault in Archive(home.archive).faults(batches(home.publication)):
         raise fault
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    draft = draft_of(target)
     try:
         with machine_errors(f"The backup {target} cannot be written"):
             hashes = _write(home, draft)

@@ -14,7 +14,7 @@ import stat
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,16 +147,32 @@ def machine_errors(what: str) -> Iterator[None]:
 def write_atomically(path: Path, body: bytes, mode: int = 0o644) -> None:
     """The whole file under its final name, or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = draft_of(path)
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # tells `clear_drafts` that somebody writes it
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+            draft.replace(path)
         _sync_directory(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def draft_of(path: Path) -> Path:
+    """What is written, by this process, before it has the name `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def clear_drafts(home: Home) -> None:
+    """Remove what processes that were killed had begun to write: nobody would finish it. The book's lock must be held."""
+    for draft in (found for folder in (home.archive, home.journal, home.published, home.statements) for found in folder.rglob(".*.tmp")):
+        with suppress(OSError):
+            if not draft.is_symlink():  # a link is made under the book's lock only
+                with draft.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 def _sync_directory(directory: Path) -> None:

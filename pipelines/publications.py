@@ -18,7 +18,7 @@ import polars as pl
 
 from pipelines import __version__, older
 from pipelines.errors import ClosebookError, ContractError, MachineError, Outdated, UsageError
-from pipelines.home import Home, machine_errors
+from pipelines.home import Home, draft_of, machine_errors
 from pipelines.journal import Journal
 from pipelines.tables import PUBLICATIONS, TABLES, Table
 from pipelines.warehouse import MEMORY, Warehouse, duckdb_errors, now
@@ -200,7 +200,7 @@ def keep_locked(home: Home) -> None:
 
 
 def _swap_link(link: Path, target: Path) -> None:
-    draft = link.with_name(f".{link.name}.{os.getpid()}")
+    draft = draft_of(link)
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
     draft.replace(link)

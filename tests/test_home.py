@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines.errors import Busy, ConfigError, MachineError
-from pipelines.home import MAY_LIE_BESIDE, Home, exclusive, holder, lives, sign_of_life, write_atomically
+from pipelines.home import MAY_LIE_BESIDE, Home, clear_drafts, exclusive, holder, lives, sign_of_life, write_atomically
 from pipelines.options import home_of
 
 
@@ -96,6 +96,28 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
         write_atomically(path, b"second")
     assert path.read_bytes() == b"first"
     assert [p.name for p in tmp_path.iterdir()] == ["statement.csv"]
+
+
+def test_what_a_killed_process_had_begun_to_write_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.move_in("book")
+    script = (
+        "import os, sys, time; from pathlib import Path; from pipelines.home import *\n"
+        "os.fsync = lambda _: (print('written', flush=True), time.sleep(60))\n"
+        "write_atomically(Path(sys.argv[1]) / '202501' / 'batch.parquet', b'half')\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", script, str(home.archive)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    drafts = lambda: [p.name for p in (home.archive / "202501").iterdir()]  # noqa: E731
+    clear_drafts(home)
+    assert drafts() == [f".batch.parquet.{writer.pid}.tmp"]
+    writer.kill()
+    writer.communicate()
+    (home.publication.parent / ".closebook.duckdb.7.tmp").symlink_to("versions/gone.duckdb")
+    clear_drafts(home)
+    assert drafts() == []
+    assert not os.path.lexists(home.publication.parent / ".closebook.duckdb.7.tmp")
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "file", "file/below", "loop", "x" * 300])

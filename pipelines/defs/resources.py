@@ -12,7 +12,7 @@ from pipelines import rebuilding
 from pipelines.archive import Archive
 from pipelines.config import Config, load
 from pipelines.errors import Outdated
-from pipelines.home import Home, exclusive, sign_of_life
+from pipelines.home import Home, clear_drafts, exclusive, sign_of_life
 from pipelines.ingest import Ingested
 from pipelines.warehouse import Warehouse
 
@@ -48,6 +48,7 @@ class BookResource(dg.ConfigurableResource[OpenBook]):
         home.move_in(home.kind() or "book")
         run_id = context.run.run_id if context.run else "none"
         with sign_of_life(home, run_id), exclusive(home, f"run {run_id[:8]}", config.book.lock_wait):
+            clear_drafts(home)
             home.require_room()
             rebuilding.clear(home)
             warehouse, rebuilt, brought = _opened(home, config, self.anew)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipelines.sandbox.coinbase import account_id
+from pipelines.venues import limits
 from tests.faults.house import END, Facts, dataset, house, same, venues
 
 NO_LONGER = END - timedelta(days=3)  # where the book stands before the faults begin, when it is not new
@@ -64,13 +66,23 @@ def calm(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Facts:
         return facts
 
 
+@pytest.fixture(scope="module")
+def old(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A book that stands three days back, and the port of its venues."""
+    folder = tmp_path_factory.mktemp("old")
+    with venues(data, now=NO_LONGER) as sandbox, house(folder, sandbox.config_text()) as book:
+        assert book.run() == {}
+        return folder, int(sandbox.base_url.rpartition(":")[2])
+
+
 @pytest.fixture(params=["new", "old"])
-def port(request: pytest.FixtureRequest, data: Path, tmp_path: Path) -> int:
-    """Of the venues: the book has either never been pulled, or stands three days back."""
-    with venues(data, now=NO_LONGER) as sandbox, house(tmp_path, sandbox.config_text()) as book:
-        if request.param == "old":
-            assert book.run() == {}
-        return int(sandbox.base_url.rpartition(":")[2])
+def port(request: pytest.FixtureRequest, old: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Of the venues: the book has either never been pulled, or is a copy of the old one."""
+    folder, port = old
+    monkeypatch.setattr(limits, "_shared", {})  # these venues have counted nothing yet
+    if request.param == "old":
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return port
 
 
 @pytest.mark.parametrize("fault", WEATHERED)
@@ -104,10 +116,8 @@ def nothing_is_silently_missing(facts: Facts, calm: Facts, errors: dict[str, str
     assert missing.is_empty(), f"missing, and nobody says so: {missing}"
 
 
-def test_who_was_not_read_keeps_the_watermark_he_had(data: Path, tmp_path: Path) -> None:
-    with venues(data, now=NO_LONGER) as sandbox, house(tmp_path, sandbox.config_text()) as book:
-        book.run()
-        port = int(sandbox.base_url.rpartition(":")[2])
+@pytest.mark.parametrize("port", ["old"], indirect=True)
+def test_who_was_not_read_keeps_the_watermark_he_had(data: Path, port: int, tmp_path: Path) -> None:
     with venues(data, '[[failure]]\npath = "/user/"\ntimes = 0', port=port) as sandbox, house(tmp_path, sandbox.config_text()) as book:
         assert set(book.run()) == {"shop"}
         read = book.read_through()
