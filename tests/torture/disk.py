@@ -1,7 +1,7 @@
 """A disk that fills up while a run goes on, and folders that cannot be written: `python -m tests.torture.disk 40`, by who may mount.
 
 At a random instant somebody else's file takes all that is left; or one folder of the home is read-only from the beginning. Each time
-the run leaves with one sentence, what was published stands, and with room again the same book is closed as if nothing had been.
+the run leaves with one sentence, what is published is whole, and with room again the same book is closed as if nothing had been.
 """
 
 from __future__ import annotations
@@ -93,10 +93,16 @@ def locked(trials: Trials, folder: Path, name: str) -> Tried:
 def _judged(trials: Trials, trial: str, book: Path, code: int, said: Path) -> Tried:
     told = (said / "out").read_text() + (said / "err").read_text()
     wrong = [] if code in (0, OF_THE_MACHINE) and "Traceback" not in told else [f"exit {code}: {told[-600:]}"]
-    if code:
-        wrong += [f"after it {d}" for d in Book.of(book / "data").differences(trials.before)]
+    wrong += [f"after it {d}" for d in _neither(trials, Book.of(book / "data"))]
     wrong += [f"with room {d}" for d in trials.differing(book)]
     return code == OF_THE_MACHINE, [f"{trial}: {w}" for w in wrong]
+
+
+def _neither(trials: Trials, book: Book) -> list[str]:
+    """What stands neither as before the run nor as after one in peace: a run may be stopped after it published."""
+    published = min((set(book.differences(end)) - {"statements"} for end in (trials.before, trials.peace)), key=len)
+    ends = (trials.before.statements, trials.peace.statements)
+    return sorted(published) + [name for name, text in book.statements.items() if text not in [end.get(name) for end in ends]]
 
 
 def main(times: int) -> None:
