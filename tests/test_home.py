@@ -52,6 +52,14 @@ def test_the_lock_is_held_by_one_and_says_by_whom(tmp_path: Path) -> None:
         pass
 
 
+def started(script: str, path: Path) -> subprocess.Popen[bytes]:
+    """A process that runs the script on the path, as soon as it has printed its first line."""
+    process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
 def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.move_in("book")
@@ -60,9 +68,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
         "h = Home(Path(sys.argv[1]))\n"
         "with sign_of_life(h, 'r'), exclusive(h, 'r', 0): print('held', flush=True); time.sleep(60)\n"
     )
-    run = subprocess.Popen([sys.executable, "-c", script, str(home.root)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
-    assert run.stdout is not None
-    run.stdout.readline()
+    run = started(script, home.root)
     assert lives(home, "r")
     os.kill(run.pid, signal.SIGKILL)
     run.communicate()
@@ -106,9 +112,7 @@ def test_what_a_killed_process_had_begun_to_write_goes_and_what_is_being_written
         "os.fsync = lambda _: (print('written', flush=True), time.sleep(60))\n"
         "write_atomically(Path(sys.argv[1]) / '202501' / 'batch.parquet', b'half')\n"
     )
-    writer = subprocess.Popen([sys.executable, "-c", script, str(home.archive)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
-    assert writer.stdout is not None
-    writer.stdout.readline()
+    writer = started(script, home.archive)
     drafts = lambda: [p.name for p in (home.archive / "202501").iterdir()]  # noqa: E731
     clear_drafts(home)
     assert drafts() == [f".batch.parquet.{writer.pid}.tmp"]
